@@ -1,0 +1,1 @@
+"""The Calypso card: file system, secure sessions, access conditions."""

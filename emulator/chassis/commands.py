@@ -1,0 +1,207 @@
+"""The command table: a command is declared once, beside its handler.
+
+A row says what the command is called, which bytes it answers to, where it is allowed, what it may
+answer and where that is written. Dispatch, the refusal of unknown instructions, parameters and
+lengths, the documentation, the coverage report and the fuzzer's grammar all read the same rows.
+
+    table = CommandTable[MyCard]("my card")
+
+    @table.command(name="Read Binary", ins=0xB0, p1=ANY, p2=ANY, cases={IsoCase.DATA_OUT},
+                   answers=(0x9000, 0x6A82), source="my-sheet 4.4")
+    def read_binary(card: MyCard, command: CommandApdu) -> bytes: ...
+
+A handler returns response data (status 9000), or data and a status word; it refuses by raising
+`Refusal`. Rows of one instruction are tried in the order they were declared, the first whose P1 and P2
+rules hold is taken.
+
+Source: our choice (DESIGN idea 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+from cardbench.protocol.apdu import CommandApdu, IsoCase
+from cardbench.protocol.status import StatusWord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+CardType = TypeVar("CardType")
+
+Answer: TypeAlias = bytes | tuple[bytes, int]
+"""Response data for 9000, or response data with another status word."""
+
+
+class Refusal(Exception):
+    """Ends a handler with a status word and no data; nothing that the handler prepared is kept."""
+
+    def __init__(self, sw: int) -> None:
+        self.sw = sw
+        super().__init__(f"{sw:04X}")
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRule:
+    """Which values a header byte may take: `byte & mask == value`, within `low` … `high` after that.
+
+    Attributes:
+        text: how the documentation writes it, such as `SFI×8 + 4`.
+        mask, value: the fixed bits.
+        low, high: inclusive bounds of the whole byte.
+    """
+
+    text: str
+    mask: int = 0
+    value: int = 0
+    low: int = 0
+    high: int = 255
+
+    def allows(self, byte: int) -> bool:
+        """Whether the rule holds for this byte."""
+        return byte & self.mask == self.value and self.low <= byte <= self.high
+
+    def values(self) -> list[int]:
+        """All bytes that the rule allows, for documentation and fuzzing."""
+        return [byte for byte in range(256) if self.allows(byte)]
+
+
+ANY = ByteRule("any")
+
+
+def exactly(value: int) -> ByteRule:
+    """One value only."""
+    return ByteRule(f"{value:02X}", 0xFF, value)
+
+
+def between(low: int, high: int) -> ByteRule:
+    """A range, both ends included."""
+    return ByteRule(f"{low:02X}…{high:02X}", low=low, high=high)
+
+
+def bits(text: str, mask: int, value: int) -> ByteRule:
+    """Some bits fixed, the others free."""
+    return ByteRule(text, mask, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRow(Generic[CardType]):
+    """One form of one command.
+
+    Attributes:
+        name: the field's name for it.
+        ins: instruction byte.
+        p1, p2: rules for the parameters; what no row allows is refused with 6B00.
+        cases: the ISO cases that are answered. Le is never demanded: under T=0 it may be missing.
+        lc: allowed numbers of data bytes; others are refused with 6700.
+        answers: every status word the handler may answer with, 9000 included where it can succeed.
+        source: document and section, or `our choice: …`.
+        where: where it is allowed, in words of the card family (`session`, `outside`, …).
+        traits: properties that the card family acts upon (`digested`, `modifies`, …).
+        handler: the function that carries it out.
+    """
+
+    name: str
+    ins: int
+    p1: ByteRule
+    p2: ByteRule
+    cases: frozenset[IsoCase]
+    lc: Collection[int]
+    answers: tuple[int, ...]
+    source: str
+    where: str
+    traits: frozenset[str]
+    handler: Callable[[CardType, CommandApdu], Answer] = field(repr=False)
+
+
+NO_DATA: Collection[int] = frozenset((0,))
+ANY_DATA: Collection[int] = range(1, 256)
+
+
+class CommandTable(Generic[CardType]):
+    """The commands of one card family.
+
+    Args:
+        name: the family, for documentation.
+        unknown_parameters: answer where the instruction is known but no row takes P1 and P2.
+    """
+
+    def __init__(
+        self, name: str, *, unknown_parameters: int = StatusWord.P1P2_NOT_SUPPORTED
+    ) -> None:
+        self.name = name
+        self._unknown_parameters = unknown_parameters
+        self._rows: dict[int, list[CommandRow[CardType]]] = {}
+        self._found = lru_cache(maxsize=8192)(self._find)
+
+    def __iter__(self) -> Iterator[CommandRow[CardType]]:
+        for ins in sorted(self._rows):
+            yield from self._rows[ins]
+
+    def command(
+        self,
+        *,
+        name: str,
+        ins: int,
+        cases: Collection[IsoCase],
+        answers: Collection[int],
+        source: str,
+        p1: ByteRule = ANY,
+        p2: ByteRule = ANY,
+        lc: Collection[int] | None = None,
+        where: str = "anywhere",
+        traits: Collection[str] = (),
+    ) -> Callable[
+        [Callable[[CardType, CommandApdu], Answer]], Callable[[CardType, CommandApdu], Answer]
+    ]:
+        """Declare a row; the decorated function becomes its handler and stays callable."""
+        if lc is None:
+            has_data = IsoCase.DATA_IN in cases or IsoCase.DATA_IN_OUT in cases
+            lc = ANY_DATA if has_data else NO_DATA
+
+        def declare(
+            handler: Callable[[CardType, CommandApdu], Answer],
+        ) -> Callable[[CardType, CommandApdu], Answer]:
+            row = CommandRow(
+                name=name,
+                ins=ins,
+                p1=p1,
+                p2=p2,
+                cases=frozenset(cases),
+                lc=lc,
+                answers=tuple(answers),
+                source=source,
+                where=where,
+                traits=frozenset(traits),
+                handler=handler,
+            )
+            self._rows.setdefault(ins, []).append(row)
+            self._found.cache_clear()
+            return handler
+
+        return declare
+
+    def find(self, command: CommandApdu) -> CommandRow[CardType]:
+        """Return the row that answers this command.
+
+        Raises:
+            Refusal: 6D00 unknown instruction, 6B00 (or the table's choice) unknown parameters,
+                6700 wrong number of data bytes.
+        """
+        found = self._found(command.ins, command.p1, command.p2)
+        if not isinstance(found, CommandRow):
+            raise Refusal(found)
+        if len(command.data) not in found.lc:
+            raise Refusal(StatusWord.WRONG_LENGTH)
+        return found
+
+    def _find(self, ins: int, p1: int, p2: int) -> CommandRow[CardType] | int:
+        rows = self._rows.get(ins)
+        if rows is None:
+            return StatusWord.INS_NOT_SUPPORTED
+        for row in rows:
+            if row.p1.allows(p1) and row.p2.allows(p2):
+                return row
+        return self._unknown_parameters

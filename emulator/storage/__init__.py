@@ -1,0 +1,1 @@
+"""Card images on disk (SQLite) and personalisations (TOML)."""

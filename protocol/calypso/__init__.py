@@ -1,0 +1,1 @@
+"""Calypso structures that both ends of the wire read: startup information, FCI, file headers, keys."""

@@ -1,0 +1,228 @@
+"""The one error tree of cardbench.
+
+    CardbenchError
+    ├── UsageError (also a ValueError)   the caller's argument or order of calls is wrong
+    ├── ReaderError                      the link: nothing is known of the card's answer
+    │   ├── ReaderNotFound
+    │   ├── CardNotPresent
+    │   ├── CardRemoved                  gone in the middle, by hand or by power loss
+    │   ├── CardMute                     present, but gives no ATR
+    │   └── ReaderTimeout
+    ├── CardError                        the card answered with another status word than allowed
+    │   ├── WrongLength, AccessDenied, AuthenticationBlocked, ConditionsNotSatisfied,
+    │   ├── WrongCryptogram, WrongData, FileNotFound, RecordNotFound, BufferOverflow,
+    │   └── WrongParameters, InstructionNotSupported, ClassNotSupported, CounterExhausted …
+    ├── CryptoError                      a MAC, signature or cryptogram does not verify
+    │   ├── InvalidCardMac
+    │   └── InvalidSignature
+    ├── SessionError                     a secure session cannot go on
+    └── ProtocolError                    the peer broke the protocol
+        └── MalformedApdu, MalformedTlv, MalformedAtr …
+
+Terminal code raises; card code answers with a status word. A message says what was sent, what came
+and what was allowed. Errors that stop a list of commands carry the partial results.
+
+Source: our choice (DESIGN idea 7).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class CardbenchError(Exception):
+    """Root of every error that cardbench raises on purpose."""
+
+
+class UsageError(CardbenchError, ValueError):
+    """An argument is out of range, or a call comes at the wrong moment."""
+
+
+class ReaderError(CardbenchError):
+    """The link to the card failed."""
+
+
+class ReaderNotFound(ReaderError):
+    """No reader of that name."""
+
+
+class CardNotPresent(ReaderError):
+    """The reader is empty."""
+
+
+class CardRemoved(ReaderError):
+    """The card left, or lost its power, before it answered."""
+
+
+class CardMute(ReaderError):
+    """A card is there but does not answer to reset."""
+
+
+class ReaderTimeout(ReaderError):
+    """Nothing came in time."""
+
+
+class ProtocolError(CardbenchError):
+    """The peer sent what the protocol does not allow."""
+
+
+class MalformedApdu(ProtocolError):
+    """Bytes that are no command or response APDU."""
+
+
+class MalformedTlv(ProtocolError):
+    """Bytes that are no BER-TLV."""
+
+
+class MalformedAtr(ProtocolError):
+    """Bytes that are no answer to reset."""
+
+
+class CryptoError(CardbenchError):
+    """A cryptographic check failed."""
+
+
+class InvalidCardMac(CryptoError):
+    """The card's MAC, or its Stored Value signature, does not verify."""
+
+
+class InvalidSignature(CryptoError):
+    """A data signature does not verify."""
+
+
+class SessionError(CardbenchError):
+    """The secure session cannot be opened or go on."""
+
+
+class CardError(CardbenchError):
+    """The card answered with a status word that was not allowed.
+
+    Attributes:
+        sw: the status word that came, 0…FFFF.
+        command: the command's name and bytes, secrets masked, for the message.
+        allowed: the status words that would have been right.
+    """
+
+    status_words: ClassVar[frozenset[int]] = frozenset()
+
+    def __init__(self, sw: int, command: str, allowed: Iterable[int] = (0x9000,)) -> None:
+        self.sw = sw
+        self.command = command
+        self.allowed = tuple(allowed)
+        right = ", ".join(f"{word:04X}" for word in self.allowed)
+        super().__init__(f"{command}: the card answered {sw:04X}, allowed: {right}")
+
+    @staticmethod
+    def of(sw: int, command: str, allowed: Iterable[int] = (0x9000,)) -> CardError:
+        """Build the child that names the meaning of `sw`."""
+        return _BY_STATUS_WORD.get(sw, CardError)(sw, command, allowed)
+
+
+class BufferOverflow(CardError):
+    """More modifications than the session buffer holds (6400)."""
+
+    status_words = frozenset({0x6400})
+
+
+class WrongLength(CardError):
+    """Lc or Le not supported (6700)."""
+
+    status_words = frozenset({0x6700})
+
+
+class CounterExhausted(CardError):
+    """The transaction counter, or a key's event counter, is at its end (6900)."""
+
+    status_words = frozenset({0x6900})
+
+
+class WrongFileType(CardError):
+    """The file is of another type than the command needs (6981)."""
+
+    status_words = frozenset({0x6981})
+
+
+class AccessDenied(CardError):
+    """Security status not satisfied: key, PIN or encryption is missing (6982)."""
+
+    status_words = frozenset({0x6982})
+
+
+class AuthenticationBlocked(CardError):
+    """No attempt is left (6983)."""
+
+    status_words = frozenset({0x6983})
+
+
+class ConditionsNotSatisfied(CardError):
+    """Never allowed, or not at this moment (6985)."""
+
+    status_words = frozenset({0x6985})
+
+
+class NoCurrentFile(CardError):
+    """No elementary file is selected (6986)."""
+
+    status_words = frozenset({0x6986})
+
+
+class WrongCryptogram(CardError):
+    """The card refused a MAC, cryptogram or signature (6988)."""
+
+    status_words = frozenset({0x6988})
+
+
+class WrongData(CardError):
+    """The data field is wrong (6A80)."""
+
+    status_words = frozenset({0x6A80})
+
+
+class FunctionNotSupported(CardError):
+    """A key index or variant that this card does not have (6A81)."""
+
+    status_words = frozenset({0x6A81})
+
+
+class FileNotFound(CardError):
+    """No such file or application (6A82)."""
+
+    status_words = frozenset({0x6A82})
+
+
+class RecordNotFound(CardError):
+    """No such record, offset or key (6A83)."""
+
+    status_words = frozenset({0x6A83})
+
+
+class WrongParameters(CardError):
+    """P1 or P2 not supported (6A00, 6A86, 6A87, 6B00)."""
+
+    status_words = frozenset({0x6A00, 0x6A86, 0x6A87, 0x6B00})
+
+
+class DataNotFound(CardError):
+    """No such data object (6A88)."""
+
+    status_words = frozenset({0x6A88})
+
+
+class InstructionNotSupported(CardError):
+    """Unknown instruction (6D00)."""
+
+    status_words = frozenset({0x6D00})
+
+
+class ClassNotSupported(CardError):
+    """Unknown class (6E00)."""
+
+    status_words = frozenset({0x6E00})
+
+
+_BY_STATUS_WORD: dict[int, type[CardError]] = {
+    sw: child for child in CardError.__subclasses__() for sw in child.status_words
+}

@@ -1,0 +1,1 @@
+"""The security module: a software Calypso SAM on the card chassis."""

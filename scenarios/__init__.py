@@ -1,0 +1,1 @@
+"""The bench you run: wiring, stories, campaigns, benchmarks and the command line."""

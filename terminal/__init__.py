@@ -1,0 +1,1 @@
+"""What a real terminal runs; it knows nothing of emulators."""

@@ -1,0 +1,1 @@
+"""Calypso Card API: card image and transaction managers."""

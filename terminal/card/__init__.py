@@ -1,0 +1,1 @@
+"""Card API: grouped requests and their responses."""

@@ -1,0 +1,1 @@
+"""Legacy SAM API: SAM selection, image and the symmetric crypto service."""

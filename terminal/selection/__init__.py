@@ -1,0 +1,1 @@
+"""Card selection: by AID, power-on data and protocol."""
