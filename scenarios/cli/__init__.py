@@ -1,0 +1,41 @@
+"""The command line: `cardbench` and `python -m cardbench`.
+
+`main` is the console entry. An error of the bench is one sentence on standard error and a non-zero exit
+status; `--debug` shows where it came from. What a command needs is imported when the command runs, so
+that help and the light commands start fast.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from cardbench.protocol.errors import CardbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+FAILED = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit status.
+
+    Args:
+        arguments: what follows the command's name; by default those of the process.
+
+    Raises:
+        SystemExit: always; 0 for success, 1 for a failure, 2 for a wrong use of the command line.
+    """
+    from cardbench.scenarios.cli.app import app  # noqa: PLC0415 - an import costs only who runs it
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(given, prog_name="cardbench")
+    except CardbenchError as error:
+        if "--debug" in given:
+            raise
+        print(f"cardbench: {error}", file=sys.stderr)
+        sys.exit(FAILED)
