@@ -17,7 +17,7 @@
     │   └── InvalidSignature
     ├── SessionError                     a secure session cannot go on
     └── ProtocolError                    the peer broke the protocol
-        └── MalformedApdu, MalformedTlv, MalformedAtr …
+        └── MalformedApdu, MalformedTlv, MalformedAtr, MalformedCardData …
 
 Terminal code raises; card code answers with a status word. A message says what was sent, what came
 and what was allowed. Errors that stop a list of commands carry the partial results.
@@ -79,6 +79,10 @@ class MalformedTlv(ProtocolError):
 
 class MalformedAtr(ProtocolError):
     """Bytes that are no answer to reset."""
+
+
+class MalformedCardData(ProtocolError):
+    """A structure that the card sent (FCI, file descriptor, log …) does not decode."""
 
 
 class CryptoError(CardbenchError):
