@@ -1,31 +1,87 @@
 # `make demo` and `make test` set up everything they need; `make check` is what CI runs.
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+.NOTPARALLEL:
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# The first Python that runs and is new enough; `make test PYTHON=/path/to/python` overrides it.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$name" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq -c constraints.txt
+BASE := $(VENV)/.base-installed
 STAMP := $(VENV)/.installed
+# Two processes: the tests are made for small machines.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+
+.PHONY: help demo setup setup-base fmt lint type test fuzz coverage pythons package bench docs docs-check check pins clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
-
-$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' -c constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e . --group dev
-	@touch $@
+demo: $(BASE) ## a terminal meets a card, in seconds: base install only, no root, no compiler
+	$(BIN)/cardbench doctor
 
 setup: $(STAMP) ## make the virtual environment with everything for development
+
+setup-base: $(BASE) ## make the virtual environment with the base install only
+
+$(BIN)/python:
+	@tools/make-venv "$(PYTHON)" $(VENV)
+
+$(BASE): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing cardbench into $(VENV) …"
+	@$(PIP) -e .
+	@touch $@
+
+# Dependency groups came with pip 25.1.
+$(STAMP): pyproject.toml constraints.txt $(BASE)
+	@echo "installing the development tools into $(VENV) …"
+	@$(PIP) --upgrade 'pip>=25.1'
+	@$(PIP) -e . --group dev
+	@touch $@
+
+fmt: $(STAMP) ## format and mend what can be mended
+	-$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
 
 lint: $(STAMP) ## ruff, formatting, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-fmt: $(STAMP) ## format and mend what can be mended
-	$(BIN)/ruff check --fix-only . || true
-	$(BIN)/ruff format .
-
 type: $(STAMP) ## mypy, strict
 	$(BIN)/mypy -p cardbench
+	$(BIN)/mypy tools
+
+test: $(STAMP) ## all tests, on one Python
+	$(PYTEST)
+
+fuzz: $(STAMP) ## the property tests, long and with fresh examples
+	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m hypothesis
+
+coverage: $(STAMP) ## all tests with branch coverage; each room has a floor
+	$(PYTEST) --cov --cov-report=term -p room_floors
+
+pythons: $(STAMP) ## the quick tests on each supported Python of this machine
+	$(BIN)/python tools/pythons.py test
+
+package: $(STAMP) ## build sdist and wheel, install the wheel in an empty environment, use it there
+	$(PYTEST) -m package
+
+docs: $(STAMP) ## draw the pictures of the documentation anew
+	$(BIN)/python tools/rooms_picture.py
+
+docs-check: $(STAMP) ## fail if a picture of the documentation is not up to date
+	$(BIN)/python tools/rooms_picture.py --check
+
+# The full test run comes last, so that its summary closes the log.
+check: lint type docs-check pythons coverage ## everything that CI needs
+
+pins: $(STAMP) ## write constraints.txt anew: the newest versions that resolve on every supported Python
+	$(BIN)/python tools/pins.py
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) .venv-3.* build dist .coverage* htmlcov .mypy_cache .pytest_cache .ruff_cache .hypothesis

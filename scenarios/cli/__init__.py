@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always; 0 for success, 1 for a failure, 2 for a wrong use of the command line.
     """
-    from cardbench.scenarios.cli.app import app  # noqa: PLC0415 - an import costs only who runs it
+    from cardbench.scenarios.cli.app import app
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:

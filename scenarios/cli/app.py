@@ -35,3 +35,33 @@ def root(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
     """Software smart cards, virtual readers and a terminal stack on one bench."""
+
+
+@app.command()
+def doctor(
+    *,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+    ] = False,
+) -> None:
+    """Tell what this machine can do, what is missing, and the command that mends it.
+
+    The exit status is 1 where the bench cannot run at all, 0 otherwise: a missing part that only some
+    work needs is named, no more.
+    """
+    from cardbench.scenarios.cli.doctor import examine, is_fit
+    from cardbench.scenarios.cli.show import print_findings, print_json
+
+    findings = examine()
+    if json:
+        print_json(
+            {
+                "ok": is_fit(findings),
+                "version": cardbench.__version__,
+                "findings": [finding.as_json() for finding in findings],
+            }
+        )
+    else:
+        print_findings(findings)
+    if not is_fit(findings):
+        raise typer.Exit(1)
