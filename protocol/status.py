@@ -44,6 +44,11 @@ class StatusWord(IntEnum):
     UNKNOWN = 0x6F00
 
 
+def more_bytes(count: int) -> int:
+    """Return 61xx: `count` more response bytes wait for GET RESPONSE; 256 and more are shown as 00."""
+    return 0x6100 | (count if count < 0x100 else 0)
+
+
 def describe(sw: int) -> str:
     """Put a status word in words, for traces and error texts: `6A82 file not found`."""
     if sw & 0xFFF0 == 0x63C0:
