@@ -1,22 +1,90 @@
-"""What every test shares: the Hypothesis profiles.
+"""What all tests share: Hypothesis profiles, outside vectors, and a way into a new process.
 
-`HYPOTHESIS_PROFILE` chooses: `dev` (the default, quick), `ci` (the same examples every time),
-`nightly` (long, fresh examples).
+Profiles, chosen by the environment variable HYPOTHESIS_PROFILE:
+
+    dev      60 examples, fresh ones each time (the default)
+    ci       150 examples, the same ones each time, on every machine
+    nightly  3,000 examples, fresh ones each time
+
+No profile has a deadline, and none minds a slow machine: a test fails for what it finds, not for the
+load of the computer.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from datetime import timedelta
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("dev", max_examples=50, deadline=None)
-settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, print_blob=True)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parent.parent
+VECTORS = ROOT / "tests" / "vectors"
+PROFILES = ("dev", "ci", "nightly")
+
 settings.register_profile(
-    "nightly",
-    max_examples=5_000,
-    deadline=timedelta(seconds=5),
-    suppress_health_check=[HealthCheck.too_slow],
+    "dev", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=150, derandomize=True)
+settings.register_profile(
+    "nightly", settings.get_profile("dev"), max_examples=3000, print_blob=True
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    profile = os.environ.get("HYPOTHESIS_PROFILE", "dev")
+    if profile not in PROFILES:
+        raise pytest.UsageError(
+            f"HYPOTHESIS_PROFILE is {profile!r}; allowed: {', '.join(PROFILES)}"
+        )
+    settings.load_profile(profile)
+    config.addinivalue_line(
+        "markers", "vectors(file, group): run once for each outside vector of tests/vectors/<file>"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Hand every vector of the marked group to the test's argument `vector`."""
+    marker = metafunc.definition.get_closest_marker("vectors")
+    if marker is None:
+        return
+    file, group = marker.args
+    found = json.loads((VECTORS / file).read_text("utf-8"))
+    if not found.get("provenance"):
+        raise pytest.UsageError(f"{file} does not say where its vectors come from")
+    ids = [f"{group}-{number}" for number in range(len(found[group]))]
+    metafunc.parametrize("vector", found[group], ids=ids)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def new_process() -> Callable[..., str]:
+    """Run Python code in a new interpreter and return what it printed; a failure shows its errors."""
+
+    def run(code: str, *arguments: str, stdin: str = "") -> str:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONHASHSEED": "random"}
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
