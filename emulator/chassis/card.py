@@ -84,6 +84,9 @@ class SoftwareCard(ABC, Generic[VolatileType]):
             Refusal: answered with its status word and no data.
         """
 
+    def on_malformed(self, raw: bytes) -> None:
+        """React to bytes that are no APDU, which are answered with 6700; they are a command too."""
+
     def on_deselect(self) -> None:
         """React to an orderly deselect; called while the card is powered."""
 
@@ -138,7 +141,7 @@ class SoftwareCard(ABC, Generic[VolatileType]):
         try:
             parsed = CommandApdu.parse(command)
         except MalformedApdu:
-            return WRONG_LENGTH_RESPONSE
+            return self._answer_malformed(command)
         try:
             data, sw = self.execute(parsed, command)
         except Refusal as refusal:
@@ -149,6 +152,14 @@ class SoftwareCard(ABC, Generic[VolatileType]):
         if self.on_command is not None:
             self.on_command(parsed, sw)
         return data + (OK_TRAILER if sw == 0x9000 else sw.to_bytes(2))
+
+    def _answer_malformed(self, raw: bytes) -> bytes:
+        try:
+            self.on_malformed(raw)
+        except PowerLoss:
+            self._volatile = None
+            raise
+        return WRONG_LENGTH_RESPONSE
 
     # Snapshots
 

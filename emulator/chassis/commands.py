@@ -11,8 +11,9 @@ lengths, the documentation, the coverage report and the fuzzer's grammar all rea
     def read_binary(card: MyCard, command: CommandApdu) -> bytes: ...
 
 A handler returns response data (status 9000), or data and a status word; it refuses by raising
-`Refusal`. Rows of one instruction are tried in the order they were declared, the first whose P1 and P2
-rules hold is taken.
+`Refusal`. Rows of one instruction are tried in the order they were declared; of those whose P1 and P2
+rules hold, the first that takes the number of data bytes is the one. So the forms of a command that
+differ by Lc alone are rows of their own.
 
 Source: our choice (DESIGN idea 4).
 """
@@ -190,18 +191,35 @@ class CommandTable(Generic[CardType]):
             Refusal: 6D00 unknown instruction, 6B00 (or the table's choice) unknown parameters,
                 6700 wrong number of data bytes.
         """
-        found = self._found(command.ins, command.p1, command.p2)
+        found = self._found(command.ins, command.p1, command.p2, len(command.data))
         if not isinstance(found, CommandRow):
             raise Refusal(found)
-        if len(command.data) not in found.lc:
-            raise Refusal(StatusWord.WRONG_LENGTH)
         return found
 
-    def _find(self, ins: int, p1: int, p2: int) -> CommandRow[CardType] | int:
+    def rows_for(self, command: CommandApdu) -> list[CommandRow[CardType]]:
+        """Return every row that a command can have meant: by P1 and P2, else by instruction."""
+        rows = self._rows.get(command.ins, [])
+        fitting = [r for r in rows if r.p1.allows(command.p1) and r.p2.allows(command.p2)]
+        return fitting or list(rows)
+
+    def subset(self, wanted: Callable[[CommandRow[CardType]], bool]) -> CommandTable[CardType]:
+        """Return a table of the rows that a product has; the others are unknown to it."""
+        table: CommandTable[CardType] = CommandTable(
+            self.name, unknown_parameters=self._unknown_parameters
+        )
+        for row in self:
+            if wanted(row):
+                table._rows.setdefault(row.ins, []).append(row)
+        return table
+
+    def _find(self, ins: int, p1: int, p2: int, nc: int) -> CommandRow[CardType] | int:
         rows = self._rows.get(ins)
         if rows is None:
             return StatusWord.INS_NOT_SUPPORTED
+        answer = self._unknown_parameters
         for row in rows:
             if row.p1.allows(p1) and row.p2.allows(p2):
-                return row
-        return self._unknown_parameters
+                if nc in row.lc:
+                    return row
+                answer = StatusWord.WRONG_LENGTH
+        return answer

@@ -6,9 +6,10 @@ that no two calls feed the same bytes by accident. Cryptograms that carry conten
 `check ‖ cipher text`: the check is a CMAC over context and content and doubles as the starting counter
 of the cipher (the construction of SIV).
 
-A session's state is its transcript: open data, then every element with its length. The MACs are CMACs
-over the transcript and one label byte, computed when they are asked for; so the state is two byte
-strings, can be copied, and an intermediate proof changes nothing.
+A session's state is its transcript: open data, then every element, each with its length (4 bytes: a
+refused extended APDU is absorbed too, and has up to 65,544). The MACs are CMACs over the transcript and
+one label byte, computed when they are asked for; so the state is two byte strings, can be copied, and
+an intermediate proof changes nothing.
 
 Nothing here interoperates with real cards or SAMs, on purpose. `docs/crypto.md` holds the full
 description and test vectors.
@@ -71,12 +72,12 @@ class AesSessionDigest:
 
     def __init__(self, key: bytes, open_data: bytes) -> None:
         self._key = key
-        self._transcript = bytearray(len(open_data).to_bytes(2) + open_data)
+        self._transcript = bytearray(len(open_data).to_bytes(4) + open_data)
         self.elements = 0
 
     def absorb(self, element: bytes) -> None:
         """Append one request or response."""
-        self._transcript += len(element).to_bytes(2) + element
+        self._transcript += len(element).to_bytes(4) + element
         self.elements += 1
 
     def _mac(self, label: bytes) -> bytes:
