@@ -1,23 +1,44 @@
 """The one error tree of cardbench.
 
     CardbenchError
-    ├── UsageError (also a ValueError)   the caller's argument or order of calls is wrong
-    ├── ReaderError                      the link: nothing is known of the card's answer
+    ├── UsageError                   the caller's argument or order of calls is wrong (a ValueError)
+    ├── ReaderError                  the link: nothing is known of the card's answer
     │   ├── ReaderNotFound
     │   ├── CardNotPresent
-    │   ├── CardRemoved                  gone in the middle, by hand or by power loss
-    │   ├── CardMute                     present, but gives no ATR
+    │   ├── CardRemoved              gone in the middle, by hand or by power loss
+    │   ├── CardMute                 present, but gives no ATR
     │   └── ReaderTimeout
-    ├── CardError                        the card answered with another status word than allowed
-    │   ├── WrongLength, AccessDenied, AuthenticationBlocked, ConditionsNotSatisfied,
-    │   ├── WrongCryptogram, WrongData, FileNotFound, RecordNotFound, BufferOverflow,
-    │   └── WrongParameters, InstructionNotSupported, ClassNotSupported, CounterExhausted …
-    ├── CryptoError                      a MAC, signature or cryptogram does not verify
+    ├── ProtocolError                the peer broke the protocol
+    │   ├── MalformedApdu
+    │   ├── MalformedTlv
+    │   ├── MalformedAtr
+    │   └── MalformedCardData
+    ├── CryptoError                  a MAC, signature or cryptogram does not verify
     │   ├── InvalidCardMac
     │   └── InvalidSignature
-    ├── SessionError                     a secure session cannot go on
-    └── ProtocolError                    the peer broke the protocol
-        └── MalformedApdu, MalformedTlv, MalformedAtr, MalformedCardData …
+    ├── SessionError                 a secure session cannot go on
+    ├── StorageError                 a card kept outside the process cannot be had
+    │   ├── MalformedImage
+    │   ├── UnsupportedSchema
+    │   └── ImageInUse
+    └── CardError                    the card answered with another status word than allowed
+        ├── BufferOverflow           6400
+        ├── WrongLength              6700
+        ├── CounterExhausted         6900
+        ├── WrongFileType            6981
+        ├── AccessDenied             6982
+        ├── AuthenticationBlocked    6983
+        ├── ConditionsNotSatisfied   6985
+        ├── NoCurrentFile            6986
+        ├── WrongCryptogram          6988
+        ├── WrongData                6A80
+        ├── FunctionNotSupported     6A81
+        ├── FileNotFound             6A82
+        ├── RecordNotFound           6A83
+        ├── WrongParameters          6A00, 6A86, 6A87, 6B00
+        ├── DataNotFound             6A88
+        ├── InstructionNotSupported  6D00
+        └── ClassNotSupported        6E00
 
 Terminal code raises; card code answers with a status word. A message says what was sent, what came
 and what was allowed. Errors that stop a list of commands carry the partial results.
@@ -101,6 +122,22 @@ class SessionError(CardbenchError):
     """The secure session cannot be opened or go on."""
 
 
+class StorageError(CardbenchError):
+    """A snapshot or card file cannot be read, written or opened."""
+
+
+class MalformedImage(StorageError):
+    """Bytes, or a file, that hold no card; or a card that is damaged."""
+
+
+class UnsupportedSchema(StorageError):
+    """A snapshot or card file of a newer version of cardbench."""
+
+
+class ImageInUse(StorageError):
+    """Another process has the card file open."""
+
+
 class CardError(CardbenchError):
     """The card answered with a status word that was not allowed.
 
@@ -116,8 +153,11 @@ class CardError(CardbenchError):
         self.sw = sw
         self.command = command
         self.allowed = tuple(allowed)
+        super().__init__(sw, command, self.allowed)
+
+    def __str__(self) -> str:
         right = ", ".join(f"{word:04X}" for word in self.allowed)
-        super().__init__(f"{command}: the card answered {sw:04X}, allowed: {right}")
+        return f"{self.command}: the card answered {self.sw:04X}, allowed: {right}"
 
     @staticmethod
     def of(sw: int, command: str, allowed: Iterable[int] = (0x9000,)) -> CardError:
