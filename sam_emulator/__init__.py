@@ -21,6 +21,8 @@ def new_sam(
     clock: Clock,
     suite: SymmetricSuite | None = None,
     serial: bytes | None = None,
+    answer_delay_s: float | None = None,
+    busy_delay_s: float | None = None,
 ) -> SamCard:
     """Make a fresh SAM from a preset.
 
@@ -30,13 +32,16 @@ def new_sam(
         clock: the virtual clock.
         suite: the symmetric functions; the default suite where none is given.
         serial: serial number, 4 bytes, in place of the preset's.
+        answer_delay_s: how late every answer comes, 0…60, in place of the preset's.
+        busy_delay_s: how long a failed PSO Verify Signature in busy mode keeps the SAM busy, 0…10.
 
     Raises:
-        UsageError: no such preset, or a serial number of another length.
+        UsageError: no such preset, a serial number of another length, or a delay out of range.
     """
     # The models cost a tenth of a second to import; a SAM rebuilt from its memory needs none.
     from cardbench.sam_emulator.personalisation import load_preset, personalise  # noqa: PLC0415
 
     suite = suite or load_suite()
-    memory = personalise(load_preset(preset), suite=suite, serial=serial)
+    personalisation = load_preset(preset).with_delays(answer_delay_s, busy_delay_s)
+    memory = personalise(personalisation, suite=suite, serial=serial)
     return SamCard(memory, entropy=entropy, clock=clock, suite=suite)

@@ -16,7 +16,7 @@ Source: legacy-sam §3 (classes, transport), §4 (objects), §6 (state).
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cardbench.emulator.chassis import Clock, Entropy, Memory, Refusal, SoftwareCard
 from cardbench.protocol.calypso.ins import CLA_ISO, CLA_SAM, CLA_SAM_LEGACY, SamIns
@@ -26,7 +26,7 @@ from cardbench.protocol.status import StatusWord, more_bytes
 from cardbench.sam_emulator import layout
 from cardbench.sam_emulator.commands import fill_table
 from cardbench.sam_emulator.state import SamKey, SamVolatile
-from cardbench.sam_emulator.table import TABLE, UNLOCKED
+from cardbench.sam_emulator.table import TABLE, UNLOCKED, product_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,8 +40,7 @@ _GET_RESPONSE = int(SamIns.GET_RESPONSE)
 _OK = int(StatusWord.OK)
 _SHORT_NE_MAX = 256
 _DIVERSIFIED_KEYS_KEPT = 1024
-PAR4: Final = 6
-"""Offset of PAR4, the number of the key's event counter, in a key block."""
+_PAR4 = 6  # offset in a key block: the number of the key's event counter
 
 fill_table()
 
@@ -71,6 +70,8 @@ class SamCard(SoftwareCard[SamVolatile]):
             self.suite.diversify
         )
 
+        self._table = TABLE  # the product's rows, once the memory was read at power-on
+
     # What the chassis asks for
 
     def atr(self) -> bytes:
@@ -79,11 +80,28 @@ class SamCard(SoftwareCard[SamVolatile]):
 
     def fresh_volatile(self) -> SamVolatile:
         """Forget everything volatile; a SAM with a lock secret is locked."""
+        features = self.features
+        self._table = product_table(
+            extended=bool(features.extended), update_multiple=bool(features.update_multiple)
+        )
         return SamVolatile(
             locked=layout.key_at(KeyReference.LOCK) in self.memory,
             flags=self.parameters[0],
-            features=self.features,
+            features=features,
+            busy_until_s=self._busy_until_s(),
         )
+
+    def _busy_until_s(self) -> float:
+        """Tell when a busy time from before the reset ends; 0: it is over, or there is none."""
+        until_ms = self.memory.get(layout.BUSY_UNTIL)
+        if until_ms is None:
+            return 0.0
+        assert isinstance(until_ms, int), "the layout says so"
+        left_s = until_ms / 1000 - self.clock.now_s
+        if left_s <= 0:
+            return 0.0
+        # More than a whole busy time left: the clock was set back, so the time starts again.
+        return self.clock.now_s + min(left_s, self.features.busy_delay_ms / 1000)
 
     def execute(self, command: CommandApdu, raw: bytes) -> tuple[bytes, int]:  # noqa: ARG002
         """Carry out a command: class, row, lock, handler, chaining."""
@@ -91,7 +109,9 @@ class SamCard(SoftwareCard[SamVolatile]):
         if command.cla not in _CLASSES and (command.cla != CLA_ISO or ins != _GET_RESPONSE):
             raise Refusal(StatusWord.CLA_NOT_SUPPORTED)
         volatile = self.volatile
-        row = TABLE.find(command)
+        if volatile.answer_delay_s:
+            self.take_time(volatile.answer_delay_s)
+        row = self._table.find(command)
         if volatile.locked and UNLOCKED in row.traits:
             raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
         if volatile.pending and ins != _GET_RESPONSE:
@@ -103,6 +123,15 @@ class SamCard(SoftwareCard[SamVolatile]):
             data, volatile.pending = data[:ne], data[ne:]
             sw = more_bytes(len(volatile.pending))
         return data, sw
+
+    def on_malformed(self, raw: bytes) -> None:  # noqa: ARG002
+        """Bytes that are no APDU end the chaining of an answer, as any other command does."""
+        self.volatile.pending = b""
+
+    def take_time(self, seconds: float) -> None:
+        """Let this answer come later; the time passes on the SAM's clock too."""
+        self.answer_delay_s += seconds
+        self.clock.advance(seconds)
 
     # What the memory holds
 
@@ -141,6 +170,15 @@ class SamCard(SoftwareCard[SamVolatile]):
         """Ceiling of an event counter, 0…26."""
         return self._number_at(layout.ceiling_at(number))
 
+    def free_increment(self, record: int) -> int:
+        """Free-increment bits of a ceiling record, 1…3; bit i is counter i of the record."""
+        return self._number_at(layout.free_at(record))
+
+    @property
+    def sv_number(self) -> int:
+        """The SAM transaction number of Stored Value: how many operations were prepared."""
+        return self._number_at(layout.SV_NUMBER)
+
     # Keys
 
     def key(self, reference: int) -> SamKey | None:
@@ -151,21 +189,33 @@ class SamCard(SoftwareCard[SamVolatile]):
         assert isinstance(row, bytes), "the layout says so"
         return SamKey(reference, row[:KEY_BLOCK_LENGTH], row[KEY_BLOCK_LENGTH:])
 
+    def _work_keys(self) -> dict[tuple[int, int], SamKey]:
+        keys = self.volatile.work_keys
+        if keys is None:
+            found = (self.key(record) for record in reversed(WORK_KEY_RECORDS))
+            keys = {(key.block[0], key.block[1]): key for key in found if key is not None}
+            self.volatile.work_keys = keys
+        return keys
+
+    def has_work_key(self, kif: int, kvc: int) -> bool:
+        """Whether there is a work key of this KIF and KVC."""
+        return (kif, kvc) in self._work_keys()
+
     def work_key(self, kif: int, kvc: int) -> SamKey:
         """Return a work key by KIF and KVC.
 
         Raises:
             Refusal: 6A83, there is none.
         """
-        keys = self.volatile.work_keys
-        if keys is None:
-            found = (self.key(record) for record in reversed(WORK_KEY_RECORDS))
-            keys = {(key.block[0], key.block[1]): key for key in found if key is not None}
-            self.volatile.work_keys = keys
-        key = keys.get((kif, kvc))
+        key = self._work_keys().get((kif, kvc))
         if key is None:
             raise Refusal(StatusWord.RECORD_NOT_FOUND)
         return key
+
+    def require_diversifier(self) -> None:
+        """Refuse with 6985 where no diversifier is selected."""
+        if not self.volatile.diversifier:
+            raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
 
     def diversified(self, key: SamKey) -> bytes:
         """Return the value of a work key for the selected diversifier.
@@ -180,13 +230,22 @@ class SamCard(SoftwareCard[SamVolatile]):
 
     # Counting
 
+    def counter_of(self, key: SamKey) -> int:
+        """Return the number of the event counter of a key; 0: it has none."""
+        return key.block[_PAR4]
+
+    def static_challenge(self, key: SamKey) -> bytes:
+        """Return what stands for a challenge in static mode: the value of the key's counter, 8 bytes."""
+        number = self.counter_of(key)
+        return (self.counter(number) if number else 0).to_bytes(8)
+
     def counted(self, key: SamKey) -> dict[tuple[str | int, ...], Value]:
         """Return the change that counts one use of a key; empty for a key without event counter.
 
         Raises:
             Refusal: 6900, the counter has reached its ceiling.
         """
-        number = key.block[PAR4]
+        number = self.counter_of(key)
         if not number:
             return {}
         value = self.counter(number)

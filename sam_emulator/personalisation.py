@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = "cardbench.sam_emulator"
 _CEILING_RECORDS = (1, 2, 3)
+_DELAYS_MAX_MS = {"answer_delay_ms": 60_000, "busy_delay_ms": 10_000}
 
 
 def _bytes(value: object) -> object:
@@ -194,8 +195,29 @@ class Personalisation(_Model):
     caad: list[Caad] = []
     sv_number: Annotated[int, Field(ge=0, le=SV_NUMBER_MAX)] = 0
     ca_certificate: Annotated[Hex, Field(min_length=384, max_length=384)] | None = None
-    answer_delay_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
-    busy_delay_ms: Annotated[int, Field(ge=0, le=10_000)] = 3_000
+    answer_delay_ms: Annotated[int, Field(ge=0, le=_DELAYS_MAX_MS["answer_delay_ms"])] = 0
+    busy_delay_ms: Annotated[int, Field(ge=0, le=_DELAYS_MAX_MS["busy_delay_ms"])] = 3_000
+
+    def with_delays(
+        self, answer_delay_s: float | None = None, busy_delay_s: float | None = None
+    ) -> Personalisation:
+        """Return the same SAM with other delays; None keeps what there is.
+
+        Raises:
+            UsageError: a delay is out of range.
+        """
+        changes = {
+            name: round(1000 * delay_s)
+            for name, delay_s in (
+                ("answer_delay_ms", answer_delay_s),
+                ("busy_delay_ms", busy_delay_s),
+            )
+            if delay_s is not None
+        }
+        for name, delay_ms in changes.items():
+            if not 0 <= delay_ms <= _DELAYS_MAX_MS[name]:
+                raise UsageError(f"{name} is {delay_ms}; allowed: 0 to {_DELAYS_MAX_MS[name]}")
+        return self.model_copy(update=changes) if changes else self
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Personalisation:

@@ -1,4 +1,4 @@
-"""What a SAM forgets at every reset: the selected diversifier, random values, the digest, the SV operation.
+"""What a SAM forgets at every reset: diversifier, random values, digest, Stored Value operation.
 
 The life of a digest is a table: (state, command) → state. A missing pair is refused with 6985.
 
@@ -93,6 +93,25 @@ class Session:
         self.expected = b""
 
 
+class SvTransaction:
+    """A Stored Value operation that awaits the card's signature.
+
+    Attributes:
+        key: diversified purse key, latched at SV Prepare.
+        message: what was signed.
+        signature: the SAM's signature.
+        extended: mode of the operation.
+    """
+
+    __slots__ = ("extended", "key", "message", "signature")
+
+    def __init__(self, key: bytes, message: bytes, signature: bytes, *, extended: bool) -> None:
+        self.key = key
+        self.message = message
+        self.signature = signature
+        self.extended = extended
+
+
 class SamVolatile:
     """The volatile record.
 
@@ -105,30 +124,44 @@ class SamVolatile:
         random: what Give Random brought, 8 bytes, or empty.
         pending: response bytes that wait for GET RESPONSE.
         state, session: the digest.
+        sv: the Stored Value operation that awaits SV Check.
+        busy_until_s: when the busy time ends, on the clock; 0: not busy.
+        answer_delay_s: how late every answer comes.
+        found_record: work-key record that the last search of Read Key Parameters found, or 0.
         work_keys: (KIF, KVC) → work key; read from the memory once.
     """
 
     __slots__ = (
+        "answer_delay_s",
+        "busy_until_s",
         "challenge",
         "diversifier",
         "features",
         "flags",
+        "found_record",
         "locked",
         "pending",
         "random",
         "session",
         "state",
+        "sv",
         "work_keys",
     )
 
-    def __init__(self, *, locked: bool, flags: int, features: Features) -> None:
+    def __init__(
+        self, *, locked: bool, flags: int, features: Features, busy_until_s: float
+    ) -> None:
         self.locked = locked
         self.flags = flags
         self.features = features
+        self.answer_delay_s = features.answer_delay_ms / 1000
+        self.busy_until_s = busy_until_s
         self.diversifier = b""
         self.challenge = b""
         self.random = b""
         self.pending = b""
         self.state: DigestState = DigestState.IDLE
         self.session: Session | None = None
+        self.sv: SvTransaction | None = None
+        self.found_record = 0
         self.work_keys: dict[tuple[int, int], SamKey] | None = None

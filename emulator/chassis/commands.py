@@ -134,6 +134,7 @@ class CommandTable(Generic[CardType]):
     ) -> None:
         self.name = name
         self._unknown_parameters = unknown_parameters
+        self._unknown_parameters_of: dict[int, int] = {}
         self._rows: dict[int, list[CommandRow[CardType]]] = {}
         self._found = lru_cache(maxsize=8192)(self._find)
 
@@ -184,6 +185,15 @@ class CommandTable(Generic[CardType]):
 
         return declare
 
+    def refuse_parameters(self, ins: int, sw: int) -> None:
+        """Choose the answer for one instruction where no row takes P1 and P2."""
+        self._unknown_parameters_of[ins] = sw
+        self._found.cache_clear()
+
+    def parameter_refusal(self, ins: int) -> int:
+        """Return the answer where the instruction is known but no row takes P1 and P2."""
+        return self._unknown_parameters_of.get(ins, self._unknown_parameters)
+
     def find(self, command: CommandApdu) -> CommandRow[CardType]:
         """Return the row that answers this command.
 
@@ -207,6 +217,7 @@ class CommandTable(Generic[CardType]):
         table: CommandTable[CardType] = CommandTable(
             self.name, unknown_parameters=self._unknown_parameters
         )
+        table._unknown_parameters_of.update(self._unknown_parameters_of)
         for row in self:
             if wanted(row):
                 table._rows.setdefault(row.ins, []).append(row)
@@ -216,7 +227,7 @@ class CommandTable(Generic[CardType]):
         rows = self._rows.get(ins)
         if rows is None:
             return StatusWord.INS_NOT_SUPPORTED
-        answer = self._unknown_parameters
+        answer = self.parameter_refusal(ins)
         for row in rows:
             if row.p1.allows(p1) and row.p2.allows(p2):
                 if nc in row.lc:

@@ -163,7 +163,8 @@ class SymmetricSuite(Protocol):
 
         Args:
             key: diversified key.
-            purpose: `data-cipher`, `pso` or `read`; signatures of one purpose are none of another.
+            purpose: `data-cipher`, `pso` (PSO in busy mode, the mode terminals use by default),
+                `pso-no-busy` or `read`; signatures of one purpose are none of another.
             message: the message as finally signed.
         """
         ...

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from importlib import import_module
 
-_FAMILIES = ("basics", "digest")
+_FAMILIES = (
+    "basics",
+    "card_keys",
+    "digest",
+    "reading",
+    "sealing",
+    "signatures",
+    "stored_value",
+    "writing",
+)
 
 
 def fill_table() -> None:

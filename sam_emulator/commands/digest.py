@@ -24,7 +24,7 @@ from cardbench.sam_emulator.state import (
     SamVolatile,
     Session,
 )
-from cardbench.sam_emulator.table import TABLE
+from cardbench.sam_emulator.table import EXTENDED, MULTIPLE, TABLE
 
 if TYPE_CHECKING:
     from cardbench.protocol.apdu import CommandApdu
@@ -161,8 +161,8 @@ def digest_update(card: SamCard, command: CommandApdu) -> Answer:
         StatusWord.WRONG_LENGTH,
         StatusWord.CONDITIONS_NOT_SATISFIED,
         StatusWord.WRONG_DATA,
-        StatusWord.P1P2_NOT_SUPPORTED,
     ),
+    traits={EXTENDED},
     source="legacy-sam §5.5, §6.2",
 )
 def digest_update_encrypted(card: SamCard, command: CommandApdu) -> Answer:
@@ -173,8 +173,6 @@ def digest_update_encrypted(card: SamCard, command: CommandApdu) -> Answer:
     """
     volatile = card.volatile
     element = command.data
-    if not volatile.features.extended:
-        raise Refusal(StatusWord.P1P2_NOT_SUPPORTED)
     if len(element) > volatile.features.digest_bytes_max:
         raise Refusal(StatusWord.WRONG_LENGTH)
     session, state = _step(volatile, _UPDATE)
@@ -205,18 +203,15 @@ def digest_update_encrypted(card: SamCard, command: CommandApdu) -> Answer:
         StatusWord.WRONG_LENGTH,
         StatusWord.CONDITIONS_NOT_SATISFIED,
         StatusWord.WRONG_DATA,
-        StatusWord.P1P2_NOT_SUPPORTED,
     ),
+    traits={MULTIPLE},
     source="legacy-sam §5.5, §6.2",
 )
 def digest_update_multiple(card: SamCard, command: CommandApdu) -> Answer:
     """Absorb a list of elements, each behind its length; a wrong list leaves nothing absorbed."""
     volatile = card.volatile
     data = command.data
-    features = volatile.features
-    if not features.update_multiple:
-        raise Refusal(StatusWord.P1P2_NOT_SUPPORTED)
-    if len(data) > features.digest_bytes_max:
+    if len(data) > volatile.features.digest_bytes_max:
         raise Refusal(StatusWord.WRONG_LENGTH)
     session, state = _step(volatile, _UPDATE)
     elements = []
@@ -265,18 +260,13 @@ def digest_close(card: SamCard, command: CommandApdu) -> Answer:
     p1=exactly(0x80),
     p2=exactly(0),
     cases={IsoCase.DATA_OUT},
-    answers=(
-        StatusWord.OK,
-        StatusWord.CONDITIONS_NOT_SATISFIED,
-        StatusWord.INS_NOT_SUPPORTED,
-    ),
+    answers=(StatusWord.OK, StatusWord.WRONG_LENGTH, StatusWord.CONDITIONS_NOT_SATISFIED),
+    traits={EXTENDED},
     source="legacy-sam §5.7, §6.2",
 )
 def digest_internal_authenticate(card: SamCard, command: CommandApdu) -> Answer:
     """Return the terminal's proof over the digest so far, 8 bytes; await the card's."""
     volatile = card.volatile
-    if not volatile.features.extended:
-        raise Refusal(StatusWord.INS_NOT_SUPPORTED)
     session, state = _step(volatile, _PROVE)
     if not session.extended or not session.aes or session.proofs >= _PROOFS_MAX:
         raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
