@@ -22,7 +22,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(BASE) ## a terminal meets a card, in seconds: base install only, no root, no compiler
-	$(BIN)/cardbench doctor
+	$(BIN)/cardbench run identify --seed 1
 
 setup: $(STAMP) ## make the virtual environment with everything for development
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 FAILED = 1
+DEBUG = "--debug"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,15 +28,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: what follows the command's name; by default those of the process.
 
     Raises:
-        SystemExit: always; 0 for success, 1 for a failure, 2 for a wrong use of the command line.
+        CardbenchError: only with `--debug`.
+        SystemExit: otherwise; 0 for success, 1 for a failure, 2 for a wrong use of the command line.
     """
     from cardbench.scenarios.cli.app import app
 
     given = list(sys.argv[1:] if arguments is None else arguments)
+    ours = given[: given.index("--")] if "--" in given else given
+    is_debugging = DEBUG in ours
+    if is_debugging:  # taken out here, so that it may stand anywhere
+        given.remove(DEBUG)
     try:
         app(given, prog_name="cardbench")
     except CardbenchError as error:
-        if "--debug" in given:
+        if is_debugging:
             raise
         print(f"cardbench: {error}", file=sys.stderr)
         sys.exit(FAILED)

@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 import cardbench
+from cardbench.scenarios.backends import KINDS
+
+BACKENDS = "; ".join(f"[bold]{kind.name}[/]: {kind.summary}" for kind in KINDS)
 
 app = typer.Typer(
     name="cardbench",
@@ -14,7 +17,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
+    epilog="[bold]Start here:[/] cardbench stories, then cardbench run identify --trace",
 )
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -32,23 +41,85 @@ def root(
             "--version", callback=_print_version, is_eager=True, help="Print the version."
         ),
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error came from; may stand anywhere.")
+    ] = False,
 ) -> None:
     """Software smart cards, virtual readers and a terminal stack on one bench."""
 
 
-@app.command()
-def doctor(
+@app.command(
+    help="Play a story: a terminal does its work with the cards in its readers.\n\n"
+    "Told are the steps, what was seen and decided, and what each reader carried. An exchange is one "
+    "group of commands with its answers. The exit status is 0 when the story comes to the end that it "
+    "promises.",
+    epilog="[bold]Examples[/]\n\n"
+    "cardbench run identify\n\n"
+    "cardbench run identify --trace --seed 7   (every APDU; seed 7 gives the same bytes each time)\n\n"
+    "cardbench run identify --json | jq .outcome.serial\n\n"
+    "cardbench run identify --repeat 1000   (fresh cards each time, seeds one after the other)",
+)
+def run(
+    story: Annotated[str, typer.Argument(help="Which story; `cardbench stories` lists them.")],
     *,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+    backend: Annotated[
+        str, typer.Option("--backend", "-b", help=f"How cards come to the terminal. {BACKENDS}.")
+    ] = KINDS[0].name,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", min=0, help="Where all randomness comes from; without it a seed is drawn."
+        ),
+    ] = None,
+    repeat: Annotated[
+        int, typer.Option("--repeat", min=1, help="Play it so many times, seed after seed.")
+    ] = 1,
+    json: AsJson = False,
+    trace: Annotated[bool, typer.Option("--trace", help="Show every APDU.")] = False,
+    show_secrets: Annotated[
+        bool, typer.Option("--show-secrets", help="Do not hide plain PINs in the trace.")
     ] = False,
 ) -> None:
-    """Tell what this machine can do, what is missing, and the command that mends it.
+    """Play a story."""
+    from cardbench.scenarios.cli.play import PlayOptions, play
 
-    The exit status is 1 where the bench cannot run at all, 0 otherwise: a missing part that only some
-    work needs is named, no more.
-    """
+    play(
+        story,
+        PlayOptions(
+            backend=backend,
+            seed=seed,
+            repeat=repeat,
+            as_json=json,
+            with_trace=trace,
+            with_secrets=show_secrets,
+        ),
+    )
+
+
+@app.command()
+def stories(*, json: AsJson = False) -> None:
+    """List the stories that `cardbench run` plays, and what each needs in the readers."""
+    from cardbench.scenarios.cli.show import print_json, print_stories
+    from cardbench.scenarios.stories import STORIES, find_story
+
+    found = [find_story(name) for name in STORIES]
+    if json:
+        listed = [
+            {"name": story.name, "summary": story.summary, "readers": list(story.needs)}
+            for story in found
+        ]
+        print_json({"stories": listed})
+    else:
+        print_stories(found)
+
+
+@app.command(
+    help="Tell what this machine can do, what is missing, and the command that mends it.\n\n"
+    "The exit status is 1 where the bench cannot run at all, 0 otherwise: a missing part that only some "
+    "work needs is named, no more."
+)
+def doctor(*, json: AsJson = False) -> None:
+    """Examine the machine."""
     from cardbench.scenarios.cli.doctor import examine, is_fit
     from cardbench.scenarios.cli.show import print_findings, print_json
 

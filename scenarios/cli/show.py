@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import statistics
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from cardbench.scenarios.cli.doctor import Finding, Standing
+from cardbench.scenarios.trace import Act, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from cardbench.scenarios.stories.story import Step, Story, StoryResult
+    from cardbench.scenarios.trace import Role
+    from cardbench.scenarios.world import World
+    from cardbench.terminal.readers import Traffic
 
 MARKS = {
     Standing.GOOD: "[green]✓[/]",
@@ -42,3 +50,97 @@ def print_findings(findings: Sequence[Finding]) -> None:
         console.print(
             f"  {escape(finding.subject)}: [bold]{escape(finding.mend or '')}[/]", soft_wrap=True
         )
+
+
+def print_stories(stories: Sequence[Story]) -> None:
+    """Print a table of stories."""
+    table = Table.grid(padding=(0, 2))
+    for story in stories:
+        table.add_row(f"[bold]{story.name}[/]", " + ".join(story.needs), escape(story.summary))
+    Console().print(table)
+
+
+def counted(number: int, thing: str) -> str:
+    """Write a number and a noun: `1 exchange`, `2 exchanges`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+class StoryPrinter:
+    """Prints a story as it is played.
+
+    Args:
+        story: what is played.
+        world: where; its tape is read.
+        with_trace: show every APDU under its step.
+        with_secrets: do not hide plain PINs.
+    """
+
+    def __init__(self, story: Story, world: World, *, with_trace: bool, with_secrets: bool) -> None:
+        self._story = story
+        self._world = world
+        self._with_trace = with_trace
+        self._with_secrets = with_secrets
+        self._console = Console(highlight=False)
+
+    def begin(self, seed: int) -> None:
+        """Print what is played."""
+        story = self._story
+        self._console.print(f"[bold]{story.name}[/]: {escape(story.summary)}")
+        self._console.print(f"[dim]backend {self._world.backend.name}, seed {seed}[/]\n")
+
+    def step(self, step: Step) -> None:
+        """Print a step that has ended."""
+        mark = "[green]✓[/]" if step.ok else "[red]✗[/]"
+        spent = ", ".join(
+            f"{role} {counted(traffic.exchanges, 'exchange')}, {counted(traffic.apdus, 'APDU')}"
+            for role, traffic in step.traffic.items()
+            if traffic.apdus
+        )
+        self._console.print(
+            f"{mark} {escape(step.title)}" + (f"  [dim]{spent}[/]" if spent else ""), soft_wrap=True
+        )
+        for note in step.notes:
+            self._console.print(f"    {escape(note)}", soft_wrap=True)
+        if self._with_trace:
+            self._trace(step)
+
+    def tell_again(self, result: StoryResult) -> None:
+        """Print a run that is over."""
+        self.begin(result.seed)
+        for step in result.steps:
+            self.step(step)
+
+    def end(
+        self, last: StoryResult, traffic: Mapping[Role, Traffic], times_ms: Sequence[float]
+    ) -> None:
+        """Print what it came to, and what plays a failure again."""
+        verdict = "[green]done[/]" if last.ok else "[red]failed[/]"
+        spent = [
+            f"{counted(exchanges, f'{role} exchange')} ({counted(apdus, 'APDU')})"
+            for role, (exchanges, apdus) in traffic.items()
+            if role in last.traffic
+        ]
+        time = f"{sum(times_ms):,.1f} ms"
+        if len(times_ms) > 1:
+            time += f" for {len(times_ms):,} runs, median {statistics.median(times_ms):.3f} ms"
+        self._console.print(
+            f"\n[bold]{last.story}[/] {verdict}: {', '.join([*spent, time])}", soft_wrap=True
+        )
+        if not last.ok:
+            self._console.print(
+                f"to play it again: cardbench run {last.story} --backend {last.backend} "
+                f"--seed {last.seed} --trace",
+                soft_wrap=True,
+            )
+
+    def _trace(self, step: Step) -> None:
+        for entry in self._world.tape.entries[step.tape]:
+            if entry.act is not Act.APDU:
+                continue
+            apdu = shown(entry, with_secrets=self._with_secrets)
+            self._console.print(
+                Text(f"    {apdu.role:4} > {apdu.command}  {apdu.name}"), soft_wrap=True
+            )
+            self._console.print(
+                Text(f"    {apdu.role:4} < {apdu.response}  {apdu.status}"), soft_wrap=True
+            )

@@ -1,0 +1,168 @@
+"""`cardbench run`: play a story, once or many times, and tell how it went."""
+
+from __future__ import annotations
+
+import secrets
+import statistics
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import Progress
+
+from cardbench.protocol.errors import CardbenchError
+from cardbench.scenarios import runner
+from cardbench.scenarios.backends import open_backend
+from cardbench.scenarios.cli.show import StoryPrinter, print_json
+from cardbench.scenarios.stories import find_story
+from cardbench.scenarios.trace import Role, shown
+from cardbench.terminal.readers import Traffic
+
+if TYPE_CHECKING:
+    from cardbench.scenarios.stories.story import Story, StoryResult
+    from cardbench.scenarios.trace import Tape
+    from cardbench.scenarios.world import World
+
+DRAWN_SEED_BITS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayOptions:
+    """What the user asked for; see the options of `cardbench run`."""
+
+    backend: str
+    seed: int | None = None
+    repeat: int = 1
+    as_json: bool = False
+    with_trace: bool = False
+    with_secrets: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """What several runs of one story come to.
+
+    Attributes:
+        first_seed: seed of the first run; each further run takes the next.
+        traffic: exchanges and APDUs of all runs, by role.
+        times_ms: how long each run took.
+        last: the last run; the only one that may have failed.
+    """
+
+    first_seed: int
+    traffic: dict[Role, Traffic] = field(default_factory=lambda: dict.fromkeys(Role, Traffic(0, 0)))
+    times_ms: list[float] = field(default_factory=list)
+    last: StoryResult | None = None
+
+    def add(self, result: StoryResult) -> None:
+        """Count one more run."""
+        self.last = result
+        self.times_ms.append(result.elapsed_ms)
+        for role, (exchanges, apdus) in result.traffic.items():
+            so_far = self.traffic[role]
+            self.traffic[role] = Traffic(so_far.exchanges + exchanges, so_far.apdus + apdus)
+
+
+def play(name: str, options: PlayOptions) -> None:
+    """Play a story as the options say, and print.
+
+    Raises:
+        CardbenchError: it could not begin, or it failed; what there is to tell was told before.
+    """
+    seed = secrets.randbits(DRAWN_SEED_BITS) if options.seed is None else options.seed
+    tally = Tally(seed)
+    tape: Tape | None = None
+    error: CardbenchError | None = None
+    try:
+        story = find_story(name)
+        with runner.world_for(story, open_backend(options.backend)) as world:
+            tape = world.tape
+            _run(story, world, tally, options)
+    except CardbenchError as raised:
+        error = raised
+    if tally.last is not None:
+        error = error or tally.last.error
+    if options.as_json:
+        content = as_json(name, options.backend, tally, error)
+        if options.with_trace:
+            content["trace"] = _trace(tape, with_secrets=options.with_secrets)
+        print_json(content)
+    if error is not None:
+        raise error
+
+
+def _run(story: Story, world: World, tally: Tally, options: PlayOptions) -> None:
+    """Play once, told step by step; or often, with one seed after the other, up to a failure."""
+    printer = StoryPrinter(
+        story, world, with_trace=options.with_trace, with_secrets=options.with_secrets
+    )
+    if options.repeat == 1:
+        on_step = None if options.as_json else printer.step
+        if on_step:
+            printer.begin(tally.first_seed)
+        tally.add(runner.run(story, world, seed=tally.first_seed, on_step=on_step))
+    else:
+        seeds = range(tally.first_seed, tally.first_seed + options.repeat)
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            for seed in bar.track(seeds, description=story.name):
+                result = runner.run(story, world, seed=seed)
+                tally.add(result)
+                if not result.ok:
+                    break
+    if not options.as_json and tally.last is not None:
+        if options.repeat > 1 and not tally.last.ok:
+            printer.tell_again(tally.last)
+        printer.end(tally.last, tally.traffic, tally.times_ms)
+
+
+def as_json(
+    name: str, backend: str, tally: Tally, error: CardbenchError | None
+) -> dict[str, object]:
+    """Return one object for all runs: counts and times are sums; steps and outcome the last run's."""
+    last = tally.last
+    content: dict[str, object] = {
+        "story": name,
+        "backend": backend,
+        "ok": error is None,
+        "error": None if error is None else {"kind": type(error).__name__, "message": str(error)},
+        "seed": tally.first_seed,
+        "runs": len(tally.times_ms),
+        "last_seed": tally.first_seed if last is None else last.seed,
+    }
+    for role, (exchanges, apdus) in tally.traffic.items():
+        content[f"{role}_exchanges"] = exchanges
+        content[f"{role}_apdus"] = apdus
+    content["elapsed_ms"] = round(sum(tally.times_ms), 3)
+    content["median_ms"] = round(statistics.median(tally.times_ms or [0.0]), 3)
+    content["outcome"] = {} if last is None else dict(last.facts)
+    content["steps"] = (
+        []
+        if last is None
+        else [
+            {
+                "title": step.title,
+                "ok": step.ok,
+                "notes": step.notes,
+                "exchanges": {role: spent.exchanges for role, spent in step.traffic.items()},
+                "apdus": {role: spent.apdus for role, spent in step.traffic.items()},
+            }
+            for step in last.steps
+        ]
+    )
+    return content
+
+
+def _trace(tape: Tape | None, *, with_secrets: bool) -> list[dict[str, str]]:
+    """Return the APDUs of the last run."""
+    if tape is None:
+        return []
+    return [
+        {
+            "reader": each.role,
+            "name": each.name,
+            "command": each.command,
+            "response": each.response,
+        }
+        for each in (shown(entry, with_secrets=with_secrets) for entry in tape.apdus())
+    ]

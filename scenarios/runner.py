@@ -1,0 +1,107 @@
+"""Run a story in a world: see to its needs, play it, measure it.
+
+An edge: it measures real time.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from cardbench.protocol.errors import CardbenchError
+from cardbench.scenarios.backends import Seat
+from cardbench.scenarios.errors import NeedsNotMet
+from cardbench.scenarios.stories.story import Stage, StoryResult
+from cardbench.scenarios.world import World
+from cardbench.terminal.card import CardChannel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cardbench.scenarios.backends import Backend
+    from cardbench.scenarios.stories.story import Step, Story
+
+
+def seats_of(story: Story) -> tuple[Seat, ...]:
+    """Return the readers that a story wants."""
+    return tuple(Seat(role, needs.is_contactless) for role, needs in story.needs.items())
+
+
+def world_for(story: Story, backend: Backend) -> World:
+    """Return a world with the readers that a story wants, not opened yet."""
+    return World(backend, seats_of(story))
+
+
+def prepare(story: Story, world: World, seed: int) -> None:
+    """Begin afresh: fresh software cards where the bench plugs them, a look at the card elsewhere.
+
+    Raises:
+        NeedsNotMet: a card that is present lacks something; the text names it all.
+        ReaderError: no card, or no link to it.
+    """
+    world.start(seed)
+    missing: list[str] = []
+    for role, needs in story.needs.items():
+        if role in world.hands:
+            card = needs.personalise(entropy=world.entropy(role), clock=world.clock)
+            world.plug({role: card})
+        else:
+            channel = CardChannel(world.readers[role])
+            missing.extend(needs.missing(channel))
+            channel.close()
+    if missing:
+        raise NeedsNotMet(story.name, missing)
+    world.tape.entries.clear()  # the story's own traffic alone is told
+
+
+def run(
+    story: Story,
+    world: World,
+    *,
+    seed: int,
+    on_step: Callable[[Step], None] | None = None,
+) -> StoryResult:
+    """Prepare the cards and play the story once.
+
+    An error of the error tree becomes part of the result; anything else is a fault of the program and
+    is raised.
+
+    Args:
+        story: what to play.
+        world: an open world with the readers that the story wants.
+        seed: where all randomness comes from.
+        on_step: told of each step that has ended; the time that takes is not the story's.
+
+    Raises:
+        NeedsNotMet, ReaderError: the story could not begin.
+    """
+    prepare(story, world, seed)
+    telling_s = 0.0
+
+    def tell(step: Step) -> None:
+        nonlocal telling_s
+        if on_step is not None:
+            begun = time.perf_counter()
+            on_step(step)
+            telling_s += time.perf_counter() - begun
+
+    stage = Stage(world, on_step=tell)
+    error: CardbenchError | None = None
+    begun = time.perf_counter()
+    try:
+        story.play(stage)
+    except CardbenchError as raised:
+        error = raised
+    elapsed_ms = (time.perf_counter() - begun - telling_s) * 1000
+    traffic = stage.traffic()
+    stage.close()
+    return StoryResult(
+        story.name,
+        world.backend.name,
+        seed,
+        error,
+        elapsed_ms,
+        traffic,
+        tuple(stage.steps),
+        stage.facts,
+    )

@@ -1,0 +1,209 @@
+"""Traces: what went over each reader, byte for byte, and how it is shown.
+
+A `Tape` records; `Tape.record` wraps any reader. What is recorded is what the reader carried: GET
+RESPONSE and repeats included. Nothing is hidden on a tape. `shown` hides what a person who looks over a
+shoulder must not read: a PIN sent in plain, an unlock code, a private key.
+
+Source: our choice.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum, unique
+from typing import TYPE_CHECKING, NamedTuple
+
+from cardbench.protocol.apdu import CommandApdu
+from cardbench.protocol.calypso.ins import CalypsoIns, DataObject, SamIns
+from cardbench.protocol.errors import MalformedApdu, ReaderError
+from cardbench.protocol.hexadecimal import to_hex
+from cardbench.protocol.status import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cardbench.protocol.link import SlotState
+    from cardbench.terminal.readers import Reader
+
+HEADER_SIZE_BYTES = 4
+PLAIN_PIN_SIZE_BYTES = 4
+CHANGE_PIN_P2 = 0xFF
+MASK = "**"
+
+
+@unique
+class Role(StrEnum):
+    """What a reader is there for."""
+
+    CARD = "card"
+    SAM = "sam"
+
+
+@unique
+class Act(Enum):
+    """What was done with a reader."""
+
+    CONNECT = "connect"
+    RESET = "reset"
+    APDU = "apdu"
+    DISCONNECT = "disconnect"
+
+
+class Recorded(NamedTuple):
+    """One act on one reader.
+
+    Attributes:
+        role: whose reader.
+        act: what was done.
+        sent: the command APDU; empty for other acts.
+        received: the response APDU, or the ATR; empty when nothing came back.
+    """
+
+    role: Role
+    act: Act
+    sent: bytes
+    received: bytes
+
+
+class Tape:
+    """Records every act on the readers that it wraps, in the order they happened."""
+
+    def __init__(self) -> None:
+        self.entries: list[Recorded] = []
+
+    def record(self, reader: Reader, role: Role) -> Reader:
+        """Return a reader that does what `reader` does and leaves its trace here."""
+        return _RecordedReader(reader, role, self.entries)
+
+    def apdus(self, role: Role | None = None) -> Iterator[Recorded]:
+        """Yield the APDUs of one role, or of all."""
+        for entry in self.entries:
+            if entry.act is Act.APDU and role in (None, entry.role):
+                yield entry
+
+
+class _RecordedReader:
+    """Implements `Reader` over another one."""
+
+    def __init__(self, reader: Reader, role: Role, entries: list[Recorded]) -> None:
+        self._reader = reader
+        self._role = role
+        self._entries = entries
+        send, add, make, apdu = reader.transmit, entries.append, Recorded, Act.APDU
+
+        def transmit(command: bytes) -> bytes:
+            """Carry one command APDU to the card."""
+            try:
+                response = send(command)
+            except ReaderError:
+                add(make(role, apdu, command, b""))
+                raise
+            add(make(role, apdu, command, response))
+            return response
+
+        self.transmit = transmit
+
+    @property
+    def name(self) -> str:
+        return self._reader.name
+
+    @property
+    def is_contactless(self) -> bool:
+        return self._reader.is_contactless
+
+    def state(self) -> SlotState:
+        return self._reader.state()
+
+    def wait_for_change(self, changes: int, timeout_s: float | None = None) -> SlotState:
+        return self._reader.wait_for_change(changes, timeout_s)
+
+    def connect(self) -> bytes:
+        return self._add(Act.CONNECT, self._reader.connect())
+
+    def reset(self) -> bytes:
+        return self._add(Act.RESET, self._reader.reset())
+
+    def disconnect(self) -> None:
+        self._reader.disconnect()
+        self._add(Act.DISCONNECT, b"")
+
+    def _add(self, act: Act, received: bytes) -> bytes:
+        self._entries.append(Recorded(self._role, act, b"", received))
+        return received
+
+
+class ShownApdu(NamedTuple):
+    """An APDU in words and hexadecimal, ready to print.
+
+    Attributes:
+        role: whose reader.
+        name: the command's name.
+        command, response: hexadecimal; bytes that are hidden are written `**`.
+        status: the status word in words.
+    """
+
+    role: Role
+    name: str
+    command: str
+    response: str
+    status: str
+
+
+def shown(entry: Recorded, *, with_secrets: bool = False) -> ShownApdu:
+    """Make an APDU ready to be printed.
+
+    Args:
+        entry: an APDU from a tape.
+        with_secrets: show plain PINs, unlock codes and private keys.
+    """
+    command = to_hex(entry.sent)
+    if not with_secrets and _is_secret(entry.role, entry.sent):
+        start, end = _data_span(entry.sent)
+        command = to_hex(entry.sent[:start]) + MASK * (end - start) + to_hex(entry.sent[end:])
+    sw = int.from_bytes(entry.received[-2:])
+    return ShownApdu(
+        entry.role,
+        command_name(entry.role, entry.sent),
+        command,
+        to_hex(entry.received),
+        describe(sw) if len(entry.received) >= 2 else "no answer",
+    )
+
+
+def command_name(role: Role, command: bytes) -> str:
+    """Name a command by its instruction byte, as the field does: `Read Records`."""
+    if len(command) < HEADER_SIZE_BYTES:
+        return "no command"
+    try:
+        known = SamIns(command[1]) if role is Role.SAM else CalypsoIns(command[1])
+    except ValueError:
+        return f"INS {command[1]:02X}"
+    words = known.name.split("_")
+    return " ".join(word if word in _ABBREVIATIONS else word.capitalize() for word in words)
+
+
+_ABBREVIATIONS = frozenset({"PIN", "SV", "PSO", "SAM"})
+
+
+def _data_span(command: bytes) -> tuple[int, int]:
+    """Return where the data field begins and ends; of malformed bytes, all behind the header."""
+    try:
+        size = len(CommandApdu.parse(command).data)
+    except MalformedApdu:
+        return min(HEADER_SIZE_BYTES, len(command)), len(command)
+    start = HEADER_SIZE_BYTES + (1 if size and command[HEADER_SIZE_BYTES] else 3)
+    return start, start + size
+
+
+def _is_secret(role: Role, command: bytes) -> bool:
+    """Whether the data field holds what only card and holder may know."""
+    if len(command) <= HEADER_SIZE_BYTES + 1:
+        return False  # no data field
+    _, ins, p1, p2 = command[:HEADER_SIZE_BYTES]
+    if role is Role.SAM:
+        return ins == SamIns.UNLOCK
+    if ins == CalypsoIns.CHANGE_KEY:  # a key, and mostly a PIN, is sent enciphered
+        start, end = _data_span(command)
+        return p2 == CHANGE_PIN_P2 and end - start == PLAIN_PIN_SIZE_BYTES
+    if ins == CalypsoIns.PUT_DATA:
+        return p1 << 8 | p2 == DataObject.CARD_KEY_PAIR
+    return ins == CalypsoIns.VERIFY_PIN
