@@ -15,8 +15,14 @@
     │   └── MalformedCardData
     ├── CryptoError                  a MAC, signature or cryptogram does not verify
     │   ├── InvalidCardMac
-    │   └── InvalidSignature
-    ├── SessionError                 a secure session cannot go on
+    │   ├── InvalidSignature
+    │   └── CryptoModuleError        the SAM refused a command
+    │       └── CryptoModuleUnreachable
+    ├── SessionError                 a secure session cannot be opened or go on
+    │   ├── SessionBufferOverflow    more modifications than a session holds; nothing was sent
+    │   ├── UnauthorizedKey          the session's key is not known, or not allowed
+    │   ├── InconsistentData         an answer is not the one that the MAC was computed with
+    │   └── CardMacNotVerifiable     the card committed, and nobody can check its MAC
     ├── StorageError                 a card kept outside the process cannot be had
     │   ├── MalformedImage
     │   ├── UnsupportedSchema
@@ -55,7 +61,14 @@ if TYPE_CHECKING:
 
 
 class CardbenchError(Exception):
-    """Root of every error that cardbench raises on purpose."""
+    """Root of every error that cardbench raises on purpose.
+
+    Attributes:
+        responses: what the card had answered before a list of commands stopped, in order; when the
+            error is about an answer, that answer is the last.
+    """
+
+    responses: tuple[bytes, ...] = ()
 
 
 class UsageError(CardbenchError, ValueError):
@@ -118,8 +131,62 @@ class InvalidSignature(CryptoError):
     """A data signature does not verify."""
 
 
+class CryptoModuleError(CryptoError):
+    """The crypto module (SAM) refused a command; the cause says which."""
+
+
+class CryptoModuleUnreachable(CryptoModuleError):
+    """The link to the crypto module failed."""
+
+
 class SessionError(CardbenchError):
     """The secure session cannot be opened or go on."""
+
+
+class SessionBufferOverflow(SessionError):
+    """A modification does not fit the session buffer any more; nothing of it was sent.
+
+    Attributes:
+        command: the command's name.
+        needed, available: bytes, or operations for a card that counts them.
+    """
+
+    def __init__(self, command: str, needed: int, available: int) -> None:
+        self.command = command
+        self.needed = needed
+        self.available = available
+        super().__init__(command, needed, available)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.command} needs {self.needed} of the session buffer, {self.available} are left"
+        )
+
+
+class UnauthorizedKey(SessionError):
+    """The session's key cannot be told, or is not on the list of allowed ones.
+
+    Attributes:
+        reason: why, in words.
+        kif, kvc: the key, as far as it is known.
+    """
+
+    def __init__(self, reason: str, kif: int | None, kvc: int | None) -> None:
+        self.reason = reason
+        self.kif = kif
+        self.kvc = kvc
+        super().__init__(reason, kif, kvc)
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class InconsistentData(SessionError):
+    """What the card answered is not what its own data, or the session's MAC, were foreseen from."""
+
+
+class CardMacNotVerifiable(SessionError):
+    """The card closed the session, and its data have changed, but its MAC could not be checked."""
 
 
 class StorageError(CardbenchError):

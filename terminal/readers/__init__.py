@@ -2,5 +2,6 @@
 
 from cardbench.terminal.readers.in_process import InProcessReader
 from cardbench.terminal.readers.reader import Reader, Traffic
+from cardbench.terminal.readers.scripted import ScriptedReader, UnexpectedCommand
 
-__all__ = ["InProcessReader", "Reader", "Traffic"]
+__all__ = ["InProcessReader", "Reader", "ScriptedReader", "Traffic", "UnexpectedCommand"]

@@ -87,7 +87,14 @@ def test_a_card_error_says_what_was_sent_what_came_and_what_was_allowed() -> Non
 
 
 @pytest.mark.parametrize(
-    "error", [UsageError("no"), CardError(0x6F00, "Get Data"), CardError.of(0x6A82, "Get Data")]
+    "error",
+    [
+        UsageError("no"),
+        CardError(0x6F00, "Get Data"),
+        CardError.of(0x6A82, "Get Data"),
+        errors.SessionBufferOverflow("Update Record", 35, 10),
+        errors.UnauthorizedKey("key 30/79 is not allowed", 0x30, 0x79),
+    ],
 )
 def test_errors_survive_copying_and_another_process(error: CardbenchError) -> None:
     sent = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes

@@ -1,0 +1,243 @@
+"""The channel to one card: groups of commands go out, answers come back, exchanges are counted.
+
+Rules:
+
+- One call of `transmit` is one exchange, whatever the number of commands.
+- The group stops at the first answer whose status word is not among the command's success words,
+  unless told not to stop. The error carries every answer so far.
+- `61xx`: GET RESPONSE until all is there; the answers' data are joined, the last status word stays.
+- `6Cxx` without data: the command is sent once more with Le = xx. Not where the caller digests what he
+  sends (`digested`): there the byte string that was digested must be the one that the card executes, so
+  `6Cxx` is an answer like any other.
+- A case 4 command answered by a success word and no data: GET RESPONSE with the command's Le. If that
+  is refused there was nothing to fetch, and the first answer stands.
+- GET RESPONSE carries the logical channel of an interindustry command, else class 00.
+- A link failure closes the channel; the error carries the answers so far.
+
+Not thread-safe: one channel belongs to one transaction at a time.
+
+Source: terminal-api §6, §7; calypso-card §1.7, §5.2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Protocol
+
+from cardbench.protocol.calypso.ins import CalypsoIns
+from cardbench.protocol.errors import CardError, ProtocolError, ReaderError
+from cardbench.protocol.status import StatusWord
+from cardbench.terminal.card.requests import ChannelControl
+from cardbench.terminal.readers.reader import Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cardbench.terminal.card.requests import ApduRequest
+    from cardbench.terminal.readers.reader import Reader
+
+RESPONSE_MAX_BYTES = 65_536
+ALL = 1 << 30  # every request of a group must succeed
+
+_GET_RESPONSE_TAIL = bytes((CalypsoIns.GET_RESPONSE, 0, 0))
+_OK = StatusWord.OK.to_bytes(2)
+_SW1_OK = 0x90
+_SW1_MORE = 0x61
+_SW1_WRONG_LE = 0x6C
+_PROPRIETARY_CLASS = 0x80
+_CHANNEL_BITS = 0x03
+
+
+class Observer(Protocol):
+    """Sees every APDU of a channel, in order."""
+
+    def exchange_begins(self, channel: CardChannel) -> None:
+        """Note that a new exchange starts."""
+        ...
+
+    def apdu(self, channel: CardChannel, request: ApduRequest, response: bytes) -> None:
+        """Note a command and its whole answer."""
+        ...
+
+
+class CardChannel:
+    """Carries groups of commands to the card in one reader, and counts.
+
+    Attributes:
+        reader: the reader.
+        observer: sees what goes over the channel; None: nobody looks.
+        exchanges: groups sent so far.
+        apdus: commands sent so far, GET RESPONSE and repeats included.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.observer: Observer | None = None
+        self.exchanges = 0
+        self.apdus = 0
+        self._send: Callable[[bytes], bytes] = reader.transmit
+        self._atr: bytes | None = None
+        self._generation = 0
+
+    @classmethod
+    def over(cls, reader: Reader | CardChannel) -> CardChannel:
+        """Return `reader` if it is a channel already, else a new channel over it."""
+        return reader if isinstance(reader, CardChannel) else cls(reader)
+
+    @property
+    def name(self) -> str:
+        """The reader's name."""
+        return self.reader.name
+
+    @property
+    def is_contactless(self) -> bool:
+        """Whether the reader is contactless."""
+        return self.reader.is_contactless
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the physical channel is open, as far as this side knows."""
+        return self._atr is not None
+
+    @property
+    def generation(self) -> int:
+        """How often the physical channel was opened: another number, another activation of a card."""
+        return self._generation
+
+    @property
+    def traffic(self) -> Traffic:
+        """Exchanges and APDUs so far."""
+        return Traffic(self.exchanges, self.apdus)
+
+    def open(self) -> bytes:
+        """Open the physical channel, if it is not open; return the ATR.
+
+        Raises:
+            ReaderError: no card, mute card, or no reader.
+        """
+        atr = self._atr
+        if atr is None:
+            atr = self._atr = self.reader.connect()
+            self._generation += 1
+        return atr
+
+    def close(self) -> None:
+        """Close the physical channel; harmless when it is closed."""
+        self._atr = None
+        self.reader.disconnect()
+
+    def transmit(
+        self,
+        requests: Sequence[ApduRequest],
+        channel_control: ChannelControl = ChannelControl.KEEP_OPEN,
+        *,
+        must_succeed: int = ALL,
+        digested: bool = False,
+    ) -> list[bytes]:
+        """Send a group of commands: one exchange.
+
+        Args:
+            requests: the commands, in order.
+            channel_control: whether the physical channel is closed afterwards.
+            must_succeed: for how many of the first requests the stop rule holds.
+            digested: the commands count byte for byte; `6Cxx` does not change them.
+
+        Returns:
+            One response for each request, data and status word.
+
+        Raises:
+            CardError: a status word was no success; `responses` holds all answers, this one last.
+            ReaderError: the link failed; `responses` holds the answers before.
+        """
+        if self._atr is None:
+            self.open()
+        self.exchanges += 1
+        if self.observer is not None:
+            self.observer.exchange_begins(self)
+        send = self._send
+        responses: list[bytes] = []
+        try:
+            for request in requests:
+                command = request.apdu
+                response = send(command)
+                self.apdus += 1
+                if len(response) < 3 or response[-2] != _SW1_OK:
+                    response = self._complete(command, response, request, digested=digested)
+                responses.append(response)
+                if self.observer is not None:
+                    self.observer.apdu(self, request, response)
+                if response[-2:] != _OK and len(responses) <= must_succeed:
+                    sw = response[-2] << 8 | response[-1]
+                    if sw not in request.success:
+                        self._refuse(request, sw, responses, channel_control)
+        except (ReaderError, ProtocolError) as error:  # the card's state is unknown: start anew
+            error.responses = tuple(responses)
+            with contextlib.suppress(ReaderError):
+                self.close()
+            raise
+        if channel_control is ChannelControl.CLOSE_AFTER:
+            self.close()
+        return responses
+
+    def _refuse(
+        self,
+        request: ApduRequest,
+        sw: int,
+        responses: list[bytes],
+        channel_control: ChannelControl,
+    ) -> None:
+        if channel_control is ChannelControl.CLOSE_AFTER:
+            self.close()
+        error = CardError.of(sw, request.describe(), sorted(request.success, reverse=True))
+        error.responses = tuple(responses)
+        raise error
+
+    def _complete(
+        self, command: bytes, response: bytes, request: ApduRequest, *, digested: bool
+    ) -> bytes:
+        """Fetch what an answer announces: `61xx`, `6Cxx`, or a case 4 success without data."""
+        _check(request, response)
+        sw1 = response[-2]
+        if sw1 == _SW1_WRONG_LE and len(response) == 2 and len(command) > 4 and not digested:
+            response = self._again(command[:-1] + response[-1:], request)
+            sw1 = response[-2]
+        if sw1 == _SW1_MORE:
+            return self._fetch(command, response, request)
+        if len(response) > 2 or len(command) < 7 or command[4] != len(command) - 6:
+            return response
+        if (sw1 << 8 | response[-1]) not in request.success:
+            return response
+        fetched = self._again(_get_response(command, command[-1]), request)
+        if fetched[-2] == _SW1_MORE:
+            fetched = self._fetch(command, fetched, request)
+        return fetched if fetched[-2] == _SW1_OK else response
+
+    def _fetch(self, command: bytes, response: bytes, request: ApduRequest) -> bytes:
+        """Send GET RESPONSE until the status word is no `61xx`."""
+        data = response[:-2]
+        while response[-2] == _SW1_MORE:
+            response = self._again(_get_response(command, response[-1]), request)
+            data += response[:-2]
+            if len(data) > RESPONSE_MAX_BYTES:
+                raise ProtocolError(f"the card announces more after {len(data)} bytes of response")
+        return data + response[-2:]
+
+    def _again(self, command: bytes, request: ApduRequest) -> bytes:
+        """Send a further command that belongs to a request."""
+        response = self._send(command)
+        self.apdus += 1
+        _check(request, response)
+        return response
+
+
+def _get_response(command: bytes, le: int) -> bytes:
+    cla = command[0]
+    channel = 0 if cla & _PROPRIETARY_CLASS else cla & _CHANNEL_BITS
+    return bytes((channel,)) + _GET_RESPONSE_TAIL + bytes((le,))
+
+
+def _check(request: ApduRequest, response: bytes) -> None:
+    if len(response) < 2:
+        raise ProtocolError(
+            f"{request.describe()}: an answer of {len(response)} byte(s) has no status word"
+        )
