@@ -16,6 +16,20 @@
     ├── CryptoError                  a MAC, signature or cryptogram does not verify
     │   ├── InvalidCardMac
     │   ├── InvalidSignature
+    │   │   └── InvalidCardSignature of a PKI session
+    │   ├── InvalidCertificate       a Calypso certificate is refused; its children name the step
+    │   │   ├── MalformedCertificate
+    │   │   ├── UnknownCertificateType
+    │   │   ├── UnknownIssuer        the chain ends at no trusted root
+    │   │   ├── WrongIssuer
+    │   │   ├── IssuerNotEntitled
+    │   │   ├── ChainTooLong
+    │   │   ├── InvalidCertificateSignature
+    │   │   ├── CertificateNotYetValid
+    │   │   ├── CertificateExpired
+    │   │   ├── WrongScope
+    │   │   ├── WrongAid
+    │   │   └── WrongSerialNumber
     │   └── CryptoModuleError        the SAM refused a command
     │       └── CryptoModuleUnreachable
     ├── SessionError                 a secure session cannot be opened or go on
@@ -129,6 +143,103 @@ class InvalidCardMac(CryptoError):
 
 class InvalidSignature(CryptoError):
     """A data signature does not verify."""
+
+
+class InvalidCardSignature(InvalidSignature):
+    """The card's signature over a PKI session does not verify: another card, or other bytes."""
+
+
+class InvalidCertificate(CryptoError):
+    """A Calypso certificate is refused.
+
+    Attributes:
+        step: what was being checked, in a word or two; each child has its own.
+        certificate: which certificate it was, in words.
+        reason: what came and what was allowed.
+    """
+
+    step: ClassVar[str] = "certificate"
+
+    def __init__(self, certificate: str, reason: str) -> None:
+        super().__init__(certificate, reason)
+        self.certificate = certificate
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Say which certificate, which step and why."""
+        return f"{self.certificate} refused, {self.step}: {self.reason}"
+
+
+class MalformedCertificate(InvalidCertificate):
+    """Size, type, version or the coding of a field is wrong."""
+
+    step = "format"
+
+
+class UnknownCertificateType(InvalidCertificate):
+    """Nothing here reads certificates of that type."""
+
+    step = "type"
+
+
+class UnknownIssuer(InvalidCertificate):
+    """The chain ends at a key that is not trusted: an unknown root."""
+
+    step = "trust"
+
+
+class WrongIssuer(InvalidCertificate):
+    """The certificate names another issuer than the one at hand."""
+
+    step = "issuer"
+
+
+class IssuerNotEntitled(InvalidCertificate):
+    """The issuer's own certificate does not give it the right to sign this one."""
+
+    step = "rights"
+
+
+class ChainTooLong(InvalidCertificate):
+    """More certificates between root and card than the rules allow."""
+
+    step = "length of chain"
+
+
+class InvalidCertificateSignature(InvalidCertificate):
+    """The signature is not the issuer's over these bytes."""
+
+    step = "signature"
+
+
+class CertificateNotYetValid(InvalidCertificate):
+    """The first day of validity is still to come."""
+
+    step = "start date"
+
+
+class CertificateExpired(InvalidCertificate):
+    """The last day of validity is past."""
+
+    step = "end date"
+
+
+class WrongScope(InvalidCertificate):
+    """A test certificate in production, the other way round, or an unknown scope."""
+
+    step = "scope"
+
+
+class WrongAid(InvalidCertificate):
+    """The AID is not one that the issuer, or the selected application, allows."""
+
+    step = "AID"
+
+
+class WrongSerialNumber(InvalidCertificate):
+    """The certificate is of another card."""
+
+    step = "serial number"
 
 
 class CryptoModuleError(CryptoError):

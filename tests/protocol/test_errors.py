@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cardbench.protocol import errors
-from cardbench.protocol.errors import CardbenchError, CardError, FileNotFound, UsageError
+from cardbench.protocol.errors import (
+    CardbenchError,
+    CardError,
+    CertificateExpired,
+    FileNotFound,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +100,7 @@ def test_a_card_error_says_what_was_sent_what_came_and_what_was_allowed() -> Non
         CardError.of(0x6A82, "Get Data"),
         errors.SessionBufferOverflow("Update Record", 35, 10),
         errors.UnauthorizedKey("key 30/79 is not allowed", 0x30, 0x79),
+        CertificateExpired("card certificate", "valid to 2001-01-01"),
     ],
 )
 def test_errors_survive_copying_and_another_process(error: CardbenchError) -> None:

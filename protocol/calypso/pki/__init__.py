@@ -1,0 +1,13 @@
+"""The Calypso PKI: keys, certificates, their verification and their issuing.
+
+    key_reference    the name of an RSA key
+    ca_certificate   type 90: a key that signs other certificates
+    card_certificate type 91: the key of a card
+    iso9796          the signature of both
+    card_key         the card's own key and signature
+    verification     a certificate against the key of its issuer
+    issuing          new certificates
+    public_test_keys a chain whose private keys everybody knows, for tests
+
+Certificates take a while to load: import this package where it is used.
+"""
