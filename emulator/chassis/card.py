@@ -186,5 +186,12 @@ class SoftwareCard(ABC, Generic[VolatileType]):
         twin.entropy.state = self.entropy.state
         twin.clock = Clock(self.clock.now_s)
         twin.on_command = None
-        twin._volatile = copy.deepcopy(self._volatile)  # noqa: SLF001 - a twin of the same class
+        # A volatile record may lead back to the card or its parts: in the twin, to the twin's.
+        counterparts: dict[int, object] = {
+            id(self): twin,
+            id(self.memory): twin.memory,
+            id(self.entropy): twin.entropy,
+            id(self.clock): twin.clock,
+        }
+        twin._volatile = copy.deepcopy(self._volatile, counterparts)  # noqa: SLF001 - a twin of the same class
         return twin
