@@ -14,7 +14,7 @@ BASE := $(VENV)/.base-installed
 STAMP := $(VENV)/.installed
 # Two processes: the tests are made for small machines.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .PHONY: help demo setup setup-base fmt lint type test fuzz coverage pythons package bench docs docs-check check pins clean
 
