@@ -1,6 +1,7 @@
 """What every card is made of: power, non-volatile memory, command table, randomness, time."""
 
 from cardbench.emulator.chassis.card import Snapshot, SoftwareCard
+from cardbench.emulator.chassis.codec import decode_snapshot, encode_snapshot
 from cardbench.emulator.chassis.commands import (
     ANY,
     ANY_DATA,
@@ -52,5 +53,7 @@ __all__ = [
     "Value",
     "between",
     "bits",
+    "decode_snapshot",
+    "encode_snapshot",
     "exactly",
 ]

@@ -25,6 +25,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from cardbench.protocol.apdu import CommandApdu, IsoCase
+from cardbench.protocol.errors import UsageError
 from cardbench.protocol.status import StatusWord
 
 if TYPE_CHECKING:
@@ -119,6 +120,21 @@ class CommandRow(Generic[CardType]):
 
 NO_DATA: Collection[int] = frozenset((0,))
 ANY_DATA: Collection[int] = range(1, 256)
+ANY_OR_NO_DATA: Collection[int] = range(256)
+
+_WITHOUT_DATA = frozenset((IsoCase.NO_DATA, IsoCase.DATA_OUT))
+
+
+def _lengths(name: str, cases: Collection[IsoCase], lc: Collection[int] | None) -> Collection[int]:
+    without_data = not _WITHOUT_DATA.isdisjoint(cases)
+    with_data = not _WITHOUT_DATA.issuperset(cases)
+    if lc is None:
+        if without_data and with_data:
+            return ANY_OR_NO_DATA
+        return ANY_DATA if with_data else NO_DATA
+    if (0 in lc, any(lc)) != (without_data, with_data) or not cases:
+        raise UsageError(f"{name}: the numbers of data bytes contradict the ISO cases")
+    return lc
 
 
 class CommandTable(Generic[CardType]):
@@ -158,10 +174,14 @@ class CommandTable(Generic[CardType]):
     ) -> Callable[
         [Callable[[CardType, CommandApdu], Answer]], Callable[[CardType, CommandApdu], Answer]
     ]:
-        """Declare a row; the decorated function becomes its handler and stays callable."""
-        if lc is None:
-            has_data = IsoCase.DATA_IN in cases or IsoCase.DATA_IN_OUT in cases
-            lc = ANY_DATA if has_data else NO_DATA
+        """Declare a row; the decorated function becomes its handler and stays callable.
+
+        Without `lc` the row takes every number of data bytes of a short APDU that its cases allow.
+
+        Raises:
+            UsageError: `lc` and `cases` contradict each other.
+        """
+        lc = _lengths(name, cases, lc)
 
         def declare(
             handler: Callable[[CardType, CommandApdu], Answer],

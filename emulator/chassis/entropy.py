@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
+from cardbench.protocol.errors import UsageError
+
 
 class EntropyState(NamedTuple):
     """All there is to a generator: its seed and how many blocks were drawn."""
@@ -61,5 +63,11 @@ class Clock:
         self.now_s = now_s
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass.
+
+        Raises:
+            UsageError: time would run backwards.
+        """
+        if seconds < 0:
+            raise UsageError(f"{seconds} s: time does not run backwards")
         self.now_s += seconds

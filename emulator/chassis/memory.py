@@ -11,12 +11,15 @@ Rules
   Each is a physical write of its own: 2n + 2 writes. Until the mark is whole the old state holds;
   from then on the new one does, because `recover` applies the marked journal again.
 * Power can fail before, inside (a part of the bytes is new) or after any write, and again inside
-  recovery: `arm` a `Tear`. The write that is cut raises `PowerLoss`.
+  recovery: `arm` a `Tear`. The write that is cut raises `PowerLoss`. While no tear is armed nothing
+  can stop a commit half way, so its writes are counted but its journal is not built: nobody could see
+  it.
 * A journal entry and the mark carry a check value on a chip, so a torn one is seen to be torn. Here a
   torn entry or mark is the value `TORN`; an object that is torn while it is applied holds a mixture
   of old and new bytes until recovery writes it whole.
 
-Nothing here reads a clock or a file: durable storage is a `Store` that is told of every write.
+Nothing here reads a clock or a file: durable storage is a `Store` that is told of every change before
+the memory shows it.
 
 Source: our choice (DESIGN idea 3); the write order is the classic redo log.
 """
@@ -26,6 +29,7 @@ from __future__ import annotations
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
+from cardbench.protocol.errors import UsageError
 from cardbench.protocol.link import PowerLoss
 
 if TYPE_CHECKING:
@@ -69,7 +73,11 @@ class Tear(NamedTuple):
 
 
 class Store(Protocol):
-    """Durable storage behind a memory. Each call must be durable before it returns."""
+    """Durable storage behind a memory. Each call must be durable, or have changed nothing, when it ends.
+
+    Raises:
+        StorageError: (every call) the storage fails; the memory then keeps what it had.
+    """
 
     def load(self) -> MemoryImage:
         """Read everything back."""
@@ -81,6 +89,14 @@ class Store(Protocol):
 
     def erase_journal(self) -> None:
         """Erase mark and journal entries: one physical write."""
+        ...
+
+    def commit(self, changes: Mapping[Key, Value]) -> None:
+        """Keep all changes to objects at once, or none; an object of value None is erased."""
+        ...
+
+    def replace(self, image: MemoryImage) -> None:
+        """Put another physical content in the place of all there is, at once."""
         ...
 
 
@@ -100,8 +116,8 @@ class Memory:
 
     Args:
         objects: initial content, taken over without journal (as a factory writes it).
-        store: durable storage to mirror every write to. Its content is *not* loaded by itself; use
-            `Memory.opened_from`.
+
+    A memory with durable storage behind it is made by `Memory.opened_from`.
     """
 
     __slots__ = ("_journal", "_mark", "_objects", "_store", "_tear", "_until_tear", "writes")
@@ -118,7 +134,7 @@ class Memory:
 
     @classmethod
     def opened_from(cls, store: Store) -> Memory:
-        """Load a memory from durable storage and keep mirroring every write to it."""
+        """Load a memory from durable storage and tell the storage of every change from then on."""
         memory = cls()
         memory.restore(store.load())
         memory._store = store
@@ -148,27 +164,20 @@ class Memory:
     def commit(self, changes: Mapping[Key, Value]) -> None:
         """Write all changes, or none: 2n + 2 physical writes for n changes, none for n = 0.
 
-        A value of None erases the object.
+        A value of None erases the object. What a power failure left unfinished is recovered first.
 
         Raises:
             PowerLoss: an armed tear hit one of the writes.
         """
         if not changes:
             return
-        if self._tear is None and self._store is None and not self._journal and self._mark is None:
-            self._commit_unseen(changes)
+        if self._journal or self._mark is not None:
+            self.recover()
+        if self._tear is not None:
+            self._commit_by_journal(changes)
             return
-        count = 0
-        for key, value in changes.items():
-            self._write(Area.JOURNAL, (count,), (key, value))
-            count += 1
-        self._write(Area.MARK, (), count)
-        for key, value in changes.items():
-            self._write(Area.OBJECTS, key, value)
-        self._erase_journal()
-
-    def _commit_unseen(self, changes: Mapping[Key, Value]) -> None:
-        """Do what the physical writes come to, where nothing can cut them and nobody watches them."""
+        if self._store is not None:
+            self._store.commit(changes)
         objects = self._objects
         for key, value in changes.items():
             if value is None:
@@ -176,6 +185,14 @@ class Memory:
             else:
                 objects[key] = value
         self.writes += 2 * len(changes) + 2
+
+    def _commit_by_journal(self, changes: Mapping[Key, Value]) -> None:
+        for number, change in enumerate(changes.items()):
+            self._write(Area.JOURNAL, (number,), change)
+        self._write(Area.MARK, (), len(changes))
+        for key, value in changes.items():
+            self._write(Area.OBJECTS, key, value)
+        self._erase_journal()
 
     def recover(self) -> None:
         """Finish or forget what a power failure interrupted; called at every power-up.
@@ -198,7 +215,13 @@ class Memory:
     # Power failures
 
     def arm(self, tear: Tear | None) -> None:
-        """Let the power fail at a write to come; None takes an armed tear away."""
+        """Let the power fail at a write to come; None takes an armed tear away.
+
+        Raises:
+            UsageError: the write's number is negative.
+        """
+        if tear is not None and tear.write < 0:
+            raise UsageError(f"a tear at write {tear.write}; the next write is number 0")
         self._tear = tear
         self._until_tear = tear.write if tear else 0
 
@@ -214,26 +237,12 @@ class Memory:
         return MemoryImage(self._objects.copy(), self._journal.copy(), self._mark)
 
     def restore(self, image: MemoryImage) -> None:
-        """Take over a physical content, and tell the store if there is one."""
-        old = self._objects
+        """Take over a physical content, in the storage too; an armed tear stays armed."""
+        if self._store is not None:
+            self._store.replace(image)
         self._objects = image.objects.copy()
         self._journal = image.journal.copy()
         self._mark = image.mark
-        if self._store is not None:
-            self._mirror_all(old)
-
-    def _mirror_all(self, old: dict[Key, Value]) -> None:
-        store = self._store
-        assert store is not None
-        store.erase_journal()
-        for key in old.keys() - self._objects.keys():
-            store.write(Area.OBJECTS, key, None)
-        for key, value in self._objects.items():
-            store.write(Area.OBJECTS, key, value)
-        for index, entry in self._journal.items():
-            store.write(Area.JOURNAL, (index,), entry)
-        if self._mark is not None:
-            store.write(Area.MARK, (), self._mark)
 
     # Physical writes
 
@@ -253,6 +262,8 @@ class Memory:
         raise PowerLoss
 
     def _put(self, area: Area, key: Key, value: Value) -> None:
+        if self._store is not None:
+            self._store.write(area, key, value)
         self.writes += 1
         if area is Area.JOURNAL:
             self._journal[key[0]] = value  # type: ignore[index]  # journal keys are numbers
@@ -262,24 +273,20 @@ class Memory:
             self._objects.pop(key, None)
         else:
             self._objects[key] = value
-        if self._store is not None:
-            self._store.write(area, key, value)
 
     def _erase_journal(self) -> None:
         moment = self._moment_now() if self._tear is not None else None
         if moment is Moment.BEFORE:
             raise PowerLoss
-        self.writes += 1
         if moment is Moment.INSIDE:
             # The mark goes first: half an erasure leaves entries that no mark vouches for.
-            self._mark = TORN
-            if self._store is not None:
-                self._store.write(Area.MARK, (), TORN)
+            self._put(Area.MARK, (), TORN)
             raise PowerLoss
-        self._mark = None
-        self._journal.clear()
         if self._store is not None:
             self._store.erase_journal()
+        self.writes += 1
+        self._mark = None
+        self._journal.clear()
         if moment is Moment.AFTER:
             raise PowerLoss
 
