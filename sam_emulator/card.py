@@ -8,8 +8,6 @@ Rules
   selected diversifier. System keys and the lock are the SAM's own and are used as they are.
 * Whatever counts is written before the answer that it pays for leaves.
 
-Left out: the certificate commands (PSO Compute Certificate, Card Generate Asymmetric Key Pair).
-
 Source: legacy-sam §3 (classes, transport), §4 (objects), §6 (state).
 """
 
@@ -245,7 +243,14 @@ class SamCard(SoftwareCard[SamVolatile]):
         Raises:
             Refusal: 6900, the counter has reached its ceiling.
         """
-        number = self.counter_of(key)
+        return self.counted_by(self.counter_of(key))
+
+    def counted_by(self, number: int) -> dict[tuple[str | int, ...], Value]:
+        """Return the change that counts one step of an event counter; empty for number 0.
+
+        Raises:
+            Refusal: 6900, the counter has reached its ceiling.
+        """
         if not number:
             return {}
         value = self.counter(number)

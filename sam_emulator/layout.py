@@ -15,6 +15,8 @@
 | `("sv number",)`        | SAM transaction number of Stored Value                            |
 | `("busy until",)`       | end of the busy time, milliseconds of the clock                   |
 | `("ca certificate",)`   | CA certificate of Get Data, 384 bytes                             |
+| `("ca key",)`           | the CA's private key: its primes p and q, 128 bytes each          |
+| `("ca counter",)`       | number of the CA key's event counter; 0: it has none              |
 
 Objects that are not there are not personalised. The memory alone is the SAM: nothing else is needed to
 go on from a snapshot.
@@ -37,6 +39,8 @@ PARAMETERS: Key = ("parameters",)
 SV_NUMBER: Key = ("sv number",)
 BUSY_UNTIL: Key = ("busy until",)
 CA_CERTIFICATE: Key = ("ca certificate",)
+CA_KEY: Key = ("ca key",)
+CA_COUNTER: Key = ("ca counter",)
 
 
 def key_at(reference: int) -> Key:

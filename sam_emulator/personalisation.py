@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 _PACKAGE = "cardbench.sam_emulator"
 _CEILING_RECORDS = (1, 2, 3)
+_CERTIFIED_MODULUS = slice(94, 128)  # of the CA certificate: the head of the modulus
+_MODULUS_HEAD = 34
 _DELAYS_MAX_MS = {"answer_delay_ms": 60_000, "busy_delay_ms": 10_000}
 
 
@@ -182,6 +184,27 @@ class Caad(_Model):
     content: Annotated[Hex, Field(min_length=OBJECT_LENGTH, max_length=OBJECT_LENGTH)]
 
 
+class CaKey(_Model):
+    """The private key of the CA; `counter` is its event counter, 0 for none."""
+
+    modulus: Annotated[Hex, Field(min_length=256, max_length=256)]
+    prime: Annotated[Hex, Field(min_length=128, max_length=128, repr=False)]
+    counter: CounterNumber = 0
+
+    @property
+    def primes(self) -> tuple[bytes, bytes]:
+        """Both primes, 128 bytes each."""
+        other = int.from_bytes(self.modulus) // int.from_bytes(self.prime)
+        return self.prime, other.to_bytes(len(self.prime))
+
+    @model_validator(mode="after")
+    def _is_a_key(self) -> CaKey:
+        prime = int.from_bytes(self.prime)
+        if prime >> 1023 != 1 or int.from_bytes(self.modulus) % prime:
+            raise ValueError("the prime has 1024 bits and divides the modulus")
+        return self
+
+
 class Personalisation(_Model):
     """A whole SAM as its file describes it."""
 
@@ -195,6 +218,7 @@ class Personalisation(_Model):
     caad: list[Caad] = []
     sv_number: Annotated[int, Field(ge=0, le=SV_NUMBER_MAX)] = 0
     ca_certificate: Annotated[Hex, Field(min_length=384, max_length=384)] | None = None
+    ca_key: CaKey | None = None
     answer_delay_ms: Annotated[int, Field(ge=0, le=_DELAYS_MAX_MS["answer_delay_ms"])] = 0
     busy_delay_ms: Annotated[int, Field(ge=0, le=_DELAYS_MAX_MS["busy_delay_ms"])] = 3_000
 
@@ -230,6 +254,11 @@ class Personalisation(_Model):
         _refuse_twice("CAAD record", (str(caad.record) for caad in self.caad))
         if any(counter.number == 0 and counter.free_increment for counter in self.counters):
             raise ValueError("counter 0 is never incremented freely")
+        if self.ca_key is not None and (
+            self.ca_certificate is None
+            or self.ca_certificate[_CERTIFIED_MODULUS] != self.ca_key.modulus[:_MODULUS_HEAD]
+        ):
+            raise ValueError("the CA key is not the one of the CA certificate")
         return self
 
 
@@ -387,6 +416,9 @@ def personalise(
         objects[layout.caad_at(caad.record)] = caad.content
     if personalisation.ca_certificate is not None:
         objects[layout.CA_CERTIFICATE] = personalisation.ca_certificate
+    if personalisation.ca_key is not None:
+        objects[layout.CA_KEY] = personalisation.ca_key.primes
+        objects[layout.CA_COUNTER] = personalisation.ca_key.counter
     return Memory(objects)
 
 

@@ -122,6 +122,7 @@ class SamVolatile:
         diversifier: 8 bytes, or empty: none selected.
         challenge: what Get Challenge gave, 4 or 8 bytes, or empty: none outstanding.
         random: what Give Random brought, 8 bytes, or empty.
+        public_key: of the key pair that was generated last, 64 bytes, or empty.
         pending: response bytes that wait for GET RESPONSE.
         state, session: the digest.
         sv: the Stored Value operation that awaits SV Check.
@@ -141,6 +142,7 @@ class SamVolatile:
         "found_record",
         "locked",
         "pending",
+        "public_key",
         "random",
         "session",
         "state",
@@ -159,6 +161,7 @@ class SamVolatile:
         self.diversifier = b""
         self.challenge = b""
         self.random = b""
+        self.public_key = b""
         self.pending = b""
         self.state: DigestState = DigestState.IDLE
         self.session: Session | None = None

@@ -7,6 +7,7 @@ from importlib import import_module
 _FAMILIES = (
     "basics",
     "card_keys",
+    "certificates",
     "digest",
     "reading",
     "sealing",

@@ -354,6 +354,44 @@ for name, ins, p2, by, content in (
         )
 
 
+# Key pairs and certificates
+
+GENERATE = "804680000A06082A8648CE3D030107"
+CERTIFY = (
+    "08A000000291FF91010000000000000000"  # AID
+     "0000000011223344" + "00000000"  # serial number, index
+    + "20240101" + "20991231" + "00" + "0A3C2005141001" + "00" * 18
+)  # fmt: skip
+CARD_KEY = (
+    "2BE9721FA8C9105E308BBDEBD0FD5C306ED1672BBC81F7D01DEF0ABE4D995AE3"
+    "9EC3F237650FD2740BCB089A34EE64640302AD9361636B66FE5ACA114F806F2A"
+)
+
+
+def certify(data: str = CERTIFY + CARD_KEY, tag: str = "DF25") -> str:
+    """PSO Compute Certificate; extended, so that the answer comes in one piece."""
+    length = len(data) // 2
+    return f"802AEEAC00{length + 3:04X}{tag}{length:02X}{data}0200"
+
+
+case("Card Generate Asymmetric Key Pair", 0x9000, GENERATE, preset="pki")
+case("Card Generate Asymmetric Key Pair", 0x6700, "8046800001AA", preset="pki")
+case("Card Generate Asymmetric Key Pair", 0x6985, GENERATE)
+case("Card Generate Asymmetric Key Pair", 0x6A80, GENERATE[:-2] + "22", preset="pki")
+case("PSO Compute Certificate", 0x9000, certify(), preset="pki")
+case("PSO Compute Certificate", 0x6700, certify(CERTIFY + CARD_KEY[:-2]), preset="pki")
+case(
+    "PSO Compute Certificate",
+    0x6900,
+    lambda scene: scene.change("ceiling", 6, value=0),
+    certify(),
+    preset="pki",
+)
+case("PSO Compute Certificate", 0x6985, certify(CERTIFY), preset="pki")
+case("PSO Compute Certificate", 0x6A80, certify(CERTIFY + "11" * 64), preset="pki")
+case("PSO Compute Certificate", 0x6A88, certify(tag="DF26"), preset="pki")
+
+
 @pytest.mark.parametrize(
     ("name", "sw"), sorted(CASES), ids=[f"{name}: {sw:04X}" for name, sw in sorted(CASES)]
 )

@@ -9,5 +9,5 @@
     issuing          new certificates
     public_test_keys a chain whose private keys everybody knows, for tests
 
-Certificates take a while to load: import this package where it is used.
+The package imports nothing by itself: a card without PKI does not pay for it.
 """

@@ -51,6 +51,31 @@ def public_key_of(modulus: bytes) -> rsa.RSAPublicKey:
     return rsa.RSAPublicNumbers(PUBLIC_EXPONENT, number).public_key()
 
 
+def private_key_of(p: bytes, q: bytes) -> rsa.RSAPrivateKey:
+    """Return the private key of two primes, big-endian, with the exponent 65537.
+
+    Raises:
+        UsageError: they make no key of exactly 2048 bits.
+    """
+    first, second = int.from_bytes(p), int.from_bytes(q)
+    modulus = first * second
+    if modulus.bit_length() != KEY_SIZE_BITS:
+        raise UsageError(f"primes of a key with {modulus.bit_length()} bits; it has 2048")
+    try:
+        exponent = pow(PUBLIC_EXPONENT, -1, (first - 1) * (second - 1))
+        return rsa.RSAPrivateNumbers(
+            p=first,
+            q=second,
+            d=exponent,
+            dmp1=exponent % (first - 1),
+            dmq1=exponent % (second - 1),
+            iqmp=pow(second, -1, first),
+            public_numbers=rsa.RSAPublicNumbers(PUBLIC_EXPONENT, modulus),
+        ).private_key()
+    except ValueError as error:
+        raise UsageError(f"no two primes of an RSA key: {error}") from None
+
+
 def modulus_of(key: rsa.RSAPublicKey) -> bytes:
     """Return the modulus of a key, 256 bytes, big-endian.
 

@@ -15,12 +15,10 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cache
-from typing import Final
-
-from cryptography.hazmat.primitives.asymmetric import rsa
+from typing import TYPE_CHECKING, Final
 
 from cardbench.protocol.calypso.pki.ca_certificate import CaCertificate, Scope, SigningRight
-from cardbench.protocol.calypso.pki.iso9796 import PUBLIC_EXPONENT, public_key_of
+from cardbench.protocol.calypso.pki.iso9796 import private_key_of, public_key_of
 from cardbench.protocol.calypso.pki.issuing import CaRequest, Issuer, issue_ca_certificate
 from cardbench.protocol.calypso.pki.key_reference import KeyReference
 from cardbench.protocol.calypso.pki.verification import (
@@ -30,6 +28,9 @@ from cardbench.protocol.calypso.pki.verification import (
     verify_ca_certificate,
 )
 from cardbench.protocol.hexadecimal import from_hex
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
 TEST_CHAIN_START: Final = date(2024, 1, 1)
 TEST_CHAIN_END: Final = date(2099, 12, 31)
@@ -124,10 +125,6 @@ def public_test_ca() -> Issuer:
 
 
 def _private_key(modulus: str, prime: str) -> rsa.RSAPrivateKey:
-    n, p = int.from_bytes(from_hex(modulus)), int.from_bytes(from_hex(prime))
-    q = n // p
-    d = pow(PUBLIC_EXPONENT, -1, (p - 1) * (q - 1))
-    public = rsa.RSAPublicNumbers(PUBLIC_EXPONENT, n)
-    return rsa.RSAPrivateNumbers(
-        p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public
-    ).private_key()
+    p = from_hex(prime)
+    q = int.from_bytes(from_hex(modulus)) // int.from_bytes(p)
+    return private_key_of(p, q.to_bytes(len(p)))

@@ -214,3 +214,18 @@ def test_bytes_that_are_no_public_key_are_refused(raw: bytes) -> None:
 def test_date_has_four_bytes() -> None:
     with pytest.raises(UsageError):
         parse_date(b"\x20\x24")
+
+
+def test_private_key_is_made_of_its_primes() -> None:
+    numbers = public_test_ca().private_key.private_numbers()
+    p, q = numbers.p.to_bytes(128), numbers.q.to_bytes(128)
+    assert iso9796.private_key_of(p, q).public_key() == public_test_ca().content.public_key
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "complaint"),
+    [(b"\x05", b"\x07", "6 bits"), (b"\xff" * 128, b"\xfd" + b"\xff" * 127, "no two primes")],
+)
+def test_numbers_that_make_no_private_key_are_refused(p: bytes, q: bytes, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        iso9796.private_key_of(p, q)
