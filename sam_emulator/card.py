@@ -104,16 +104,16 @@ class SamCard(SoftwareCard[SamVolatile]):
     def execute(self, command: CommandApdu, raw: bytes) -> tuple[bytes, int]:  # noqa: ARG002
         """Carry out a command: class, row, lock, handler, chaining."""
         ins = command.ins
-        if command.cla not in _CLASSES and (command.cla != CLA_ISO or ins != _GET_RESPONSE):
-            raise Refusal(StatusWord.CLA_NOT_SUPPORTED)
         volatile = self.volatile
         if volatile.answer_delay_s:
             self.take_time(volatile.answer_delay_s)
+        if volatile.pending and ins != _GET_RESPONSE:
+            volatile.pending = b""
+        if command.cla not in _CLASSES and (command.cla != CLA_ISO or ins != _GET_RESPONSE):
+            raise Refusal(StatusWord.CLA_NOT_SUPPORTED)
         row = self._table.find(command)
         if volatile.locked and UNLOCKED in row.traits:
             raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
-        if volatile.pending and ins != _GET_RESPONSE:
-            volatile.pending = b""
         answer = row.handler(self, command)
         data, sw = answer if isinstance(answer, tuple) else (answer, _OK)
         ne = command.ne or _SHORT_NE_MAX

@@ -185,12 +185,9 @@ def pso_verify_signature(card: SamCard, command: CommandApdu) -> Answer:
     """Check a signature over the message as it stands; a failure in busy mode makes the SAM busy."""
     request = _request(card, command.data, verify=True)
     volatile = card.volatile
-    if request.busy and volatile.busy_until_s:
-        if card.clock.now_s < volatile.busy_until_s:
-            card.take_time(_BUSY_ANSWER_S)
-            raise Refusal(StatusWord.SECURITY_NOT_SATISFIED)
-        card.memory.commit({layout.BUSY_UNTIL: None})
-        volatile.busy_until_s = 0.0
+    if request.busy and card.clock.now_s < volatile.busy_until_s:
+        card.take_time(_BUSY_ANSWER_S)
+        raise Refusal(StatusWord.SECURITY_NOT_SATISFIED)
     key = card.diversified(request.key)
     right = card.suite.sign(key, _PURPOSES[request.busy], request.message)
     if not hmac.compare_digest(request.signature, right[: request.size]):
@@ -200,4 +197,6 @@ def pso_verify_signature(card: SamCard, command: CommandApdu) -> Answer:
             card.memory.commit({layout.BUSY_UNTIL: until_ms})
             volatile.busy_until_s = until_ms / 1000
         raise Refusal(StatusWord.WRONG_CRYPTOGRAM)
+    if request.busy and layout.BUSY_UNTIL in card.memory:
+        card.memory.commit({layout.BUSY_UNTIL: None})  # it is over; no reset shall find it again
     return b""
