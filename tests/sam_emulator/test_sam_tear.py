@@ -30,6 +30,9 @@ NEW_KEY = "AA71" + "40" + "03" + "00" * 9 + "5E" * 16
 LOCK = "EF01" + "0000000000" + "21" + "0000000000" + "A0" * 16
 SYSTEM_KEY = "E7F5" + "40" + "07000003" + "00" * 6 + "5E" * 16
 CEILINGS = "".join(f"{n:06X}" for n in range(1, 10)) + "01FE"
+CERTIFICATE = "08A000000291FF9101" + "00" * 8 + "00000000AABBCCDD" + "00000000"
+CERTIFICATE += "2024010120991231" + "00" + "070A3C23051410" + "00" * 18
+PRESETS = {"SAM Data Cipher": "control", "PSO Compute Certificate": "pki"}
 
 
 def counting(reference: int, final: str, *before: str) -> Callable[[Scene], str]:
@@ -59,6 +62,11 @@ def verification_after_a_busy_time(scene: Scene) -> str:
     return command("802A00A8", "FF2B1988" + "00" * 10 + signature.hex())
 
 
+def certificate(scene: Scene) -> str:
+    scene.ok("804680000A06082A8648CE3D03010763")
+    return command("802AEEAC", "DF253F" + CERTIFICATE)
+
+
 WRITING: dict[str, Callable[[Scene], str]] = {
     "Digest Init": counting(0x03, command("808A00FF", "3079030AB2CF"), "8084000004", SELECT_CARD),
     "Card Cipher PIN": counting(0x03, "801280FF06307931323334", SELECT_CARD, GIVE_RANDOM),
@@ -67,6 +75,7 @@ WRITING: dict[str, Callable[[Scene], str]] = {
     "PSO Verify Signature, wrong": failed_verification,
     "PSO Verify Signature, after a busy time": verification_after_a_busy_time,
     "SV Prepare Debit": counting(0x0F, command("805401FF", sv_debit_data()), SELECT_CARD),
+    "PSO Compute Certificate": certificate,
     "Read Key Parameters": counting(AUTHENTICATION, "80BC0001020000"),
     "Read Event Counter": counting(AUTHENTICATION, "80BE00E100"),
     "Read Ceilings": counting(AUTHENTICATION, "80BE00B100"),
@@ -101,7 +110,7 @@ def test_every_command_that_counts_or_writes_is_cut() -> None:
 
 @pytest.mark.parametrize("name", WRITING)
 def test_a_cut_leaves_old_or_new(name: str) -> None:
-    scene = Scene("control" if name == "SAM Data Cipher" else "bench")
+    scene = Scene(PRESETS.get(name, "bench"))
     final = bytes.fromhex(WRITING[name](scene))
     start = scene.sam.fork()
     old = start.memory.objects()
