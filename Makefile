@@ -63,7 +63,7 @@ fuzz: $(STAMP) ## the property tests, long and with fresh examples
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m hypothesis
 
 coverage: $(STAMP) ## all tests with branch coverage; each room has a floor
-	$(PYTEST) --cov --cov-report=term -p room_floors
+	PYTHONPATH=tools $(PYTEST) -p room_floors -p unexpected_skips --cov --cov-report=term
 
 pythons: $(STAMP) ## the quick tests on each supported Python of this machine
 	$(BIN)/python tools/pythons.py test
