@@ -1,0 +1,70 @@
+"""A slot whose card may have bugs: what a card raises becomes a `ReaderError`, and is logged.
+
+In the same process an emulator's bug should be seen where it happens. Behind a PC/SC service it must not
+take the service down: to the client the card simply failed.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+from cardbench.protocol.errors import ReaderError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cardbench.emulator.readers.in_process import WatchedSlot
+
+_LOG = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+class GuardedSlot:
+    """What a PC/SC service does with a slot, with every failure a `ReaderError`.
+
+    Args:
+        slot: the slot to guard.
+    """
+
+    def __init__(self, slot: WatchedSlot) -> None:
+        self._slot = slot
+        self._transmit = slot.transmit
+        self.name = slot.name
+        self.state = slot.state
+        self.watch = slot.watch
+
+    def power_on(self) -> bytes:
+        """As `Slot.power_on`."""
+        return self._ask(self._slot.power_on)
+
+    def reset(self) -> bytes:
+        """As `Slot.reset`."""
+        return self._ask(self._slot.reset)
+
+    def power_off(self) -> None:
+        """As `Slot.power_off`; a card that fails at it has no power either."""
+        try:
+            self._ask(self._slot.power_off)
+        except ReaderError as error:
+            _LOG.warning("%s: %s", self.name, error)
+
+    def transmit(self, command: bytes) -> bytes:
+        """As `Slot.transmit`."""
+        try:
+            return self._transmit(command)
+        except Exception as error:
+            raise self._named(error) from error
+
+    def _ask(self, action: Callable[[], Result]) -> Result:
+        try:
+            return action()
+        except Exception as error:
+            raise self._named(error) from error
+
+    def _named(self, error: Exception) -> ReaderError:
+        if isinstance(error, ReaderError):
+            return error
+        _LOG.error("%s: the card failed", self.name, exc_info=error)
+        return ReaderError(f"{self.name}: the card failed: {type(error).__name__}")
