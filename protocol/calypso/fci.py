@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cardbench.protocol.calypso.startup import StartupInformation
+from cardbench.protocol.calypso.startup import STARTUP_SIZE_BYTES, StartupInformation
 from cardbench.protocol.errors import MalformedCardData, MalformedTlv, UsageError
 
 TAG_FCI = 0x6F
@@ -28,6 +28,9 @@ DF_NAME_MAX_BYTES = 16
 SERIAL_SIZE_BYTES = 8
 
 _TEMPLATES = frozenset({TAG_FCI, TAG_PROPRIETARY, TAG_DISCRETIONARY})
+_USUAL_MIDDLE = bytes.fromhex("A516BF0C13C708")
+_USUAL_STARTUP = bytes.fromhex("5307")
+_USUAL_TAIL_BYTES = 24
 _HCE_BYTE = 3
 _HCE_BIT = 0x80
 
@@ -63,6 +66,20 @@ def _element(tag: bytes, value: bytes) -> bytes:
     return tag + bytes((len(value),)) + value
 
 
+def _parse_usual(raw: bytes) -> tuple[bytes, bytes] | None:
+    """Return DF name and serial number of an FCI in its usual order, where each element has its place."""
+    size = len(raw)
+    name_end = size - _USUAL_TAIL_BYTES
+    if (
+        not DF_NAME_MIN_BYTES <= name_end - 4 <= DF_NAME_MAX_BYTES
+        or raw[:4] != bytes((TAG_FCI, size - 2, TAG_DF_NAME, name_end - 4))
+        or raw[name_end : name_end + len(_USUAL_MIDDLE)] != _USUAL_MIDDLE
+        or raw[-9:-7] != _USUAL_STARTUP
+    ):
+        return None
+    return raw[4:name_end], raw[-17:-9]
+
+
 class Fci(NamedTuple):
     """What a Calypso application says of itself when it is selected.
 
@@ -84,6 +101,9 @@ class Fci(NamedTuple):
             MalformedTlv: no BER-TLV.
             MalformedCardData: an element is missing or has the wrong size or content.
         """
+        usual = _parse_usual(raw)
+        if usual is not None:
+            return cls(*usual, StartupInformation.parse(raw[-STARTUP_SIZE_BYTES:]))
         found: dict[int, bytes] = {}
         _collect(raw, found)
         try:

@@ -152,24 +152,13 @@ class CardChannel:
         if self._atr is None:
             self.open()
         self.exchanges += 1
-        if self.observer is not None:
-            self.observer.exchange_begins(self)
-        send = self._send
         responses: list[bytes] = []
         try:
-            for request in requests:
-                command = request.apdu
-                response = send(command)
-                self.apdus += 1
-                if len(response) < 3 or response[-2] != _SW1_OK:
-                    response = self._complete(command, response, request, digested=digested)
-                responses.append(response)
-                if self.observer is not None:
-                    self.observer.apdu(self, request, response)
-                if response[-2:] != _OK and len(responses) <= must_succeed:
-                    sw = response[-2] << 8 | response[-1]
-                    if sw not in request.success:
-                        self._refuse(request, sw, responses, channel_control)
+            self._send_all(requests, responses, must_succeed, digested=digested)
+        except CardError:
+            if channel_control is ChannelControl.CLOSE_AFTER:
+                self.close()
+            raise
         except (ReaderError, ProtocolError) as error:  # the card's state is unknown: start anew
             error.responses = tuple(responses)
             with contextlib.suppress(ReaderError):
@@ -179,18 +168,38 @@ class CardChannel:
             self.close()
         return responses
 
-    def _refuse(
+    def _send_all(
         self,
-        request: ApduRequest,
-        sw: int,
+        requests: Sequence[ApduRequest],
         responses: list[bytes],
-        channel_control: ChannelControl,
+        must_succeed: int,
+        *,
+        digested: bool,
     ) -> None:
-        if channel_control is ChannelControl.CLOSE_AFTER:
-            self.close()
-        error = CardError.of(sw, request.describe(), sorted(request.success, reverse=True))
-        error.responses = tuple(responses)
-        raise error
+        """Send the requests; add their answers to `responses` as they come."""
+        observer = self.observer
+        if observer is not None:
+            observer.exchange_begins(self)
+        send = self._send
+        for request in requests:
+            command = request.apdu
+            response = send(command)
+            self.apdus += 1
+            if response[-2:] != _OK or (
+                len(response) == 2 and len(command) > 6 and command[4] == len(command) - 6
+            ):
+                response = self._complete(command, response, request, digested=digested)
+            responses.append(response)
+            if observer is not None:
+                observer.apdu(self, request, response)
+            if response[-2:] != _OK and len(responses) <= must_succeed:
+                sw = response[-2] << 8 | response[-1]
+                if sw not in request.success:
+                    error = CardError.of(
+                        sw, request.describe(), sorted(request.success, reverse=True)
+                    )
+                    error.responses = tuple(responses)
+                    raise error
 
     def _complete(
         self, command: bytes, response: bytes, request: ApduRequest, *, digested: bool

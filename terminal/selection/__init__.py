@@ -1,1 +1,18 @@
 """Card selection: by AID, power-on data and protocol."""
+
+from cardbench.terminal.selection.manager import CardSelectionManager, CardSelectionResult
+from cardbench.terminal.selection.selectors import (
+    BasicCardSelector,
+    FileControlInformation,
+    FileOccurrence,
+    IsoCardSelector,
+)
+
+__all__ = [
+    "BasicCardSelector",
+    "CardSelectionManager",
+    "CardSelectionResult",
+    "FileControlInformation",
+    "FileOccurrence",
+    "IsoCardSelector",
+]

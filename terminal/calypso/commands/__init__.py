@@ -1,0 +1,1 @@
+"""The commands of a Calypso card, as the terminal prepares them."""
