@@ -3,6 +3,9 @@
 The SAM signs what the terminal is about to send to the card, and checks the card's answer later: the
 expected answer is kept over the end of a session, until Check, another Prepare, or reset.
 
+The header of SV Get may say Le = 00, as older terminals do; what is signed holds the answer's length, on
+which the card relies whatever Le it received.
+
 The KIF is never on the wire: 07 for Load, 10 for Debit and Undebit, with the KVC of the SV Get answer.
 
 Source: legacy-sam §5.21, §7.7; calypso-card §6.8.
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from cardbench.sam_emulator.card import SamCard
 
 _SV_GET_HEADER = 4
+_LE = 3  # offset in that header
 _STATUS_WORD = 2
 _KVC_REGULAR, _KVC_EXTENDED = 0, 8  # offsets in the SV Get answer
 _OK = StatusWord.OK.to_bytes(2)
@@ -133,6 +137,7 @@ def _prepare(card: SamCard, data: bytes, operation: _Operation) -> bytes:
     if extended and not volatile.features.extended:
         raise Refusal(StatusWord.WRONG_LENGTH)
     kvc = _checked_kvc(data, operation, extended=extended)
+    length = operation.answers[extended]
     number = card.sv_number
     if not volatile.diversifier or number >= SV_NUMBER_MAX:
         raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
@@ -140,7 +145,8 @@ def _prepare(card: SamCard, data: bytes, operation: _Operation) -> bytes:
     number += 1
     card.memory.commit({layout.SV_NUMBER: number})
     chosen = card.entropy.draw(_CHALLENGE) + number.to_bytes(3)
-    message = data + chosen + card.serial
+    signed = data[:_LE] + bytes((length,)) + data[_LE + 1 :]
+    message = signed + chosen + card.serial
     signature = card.suite.sv_signature_hi(key, message, extended=extended)
     volatile.sv = SvTransaction(key, message, signature, extended=extended)
     return chosen + signature
@@ -153,12 +159,13 @@ def _checked_kvc(data: bytes, operation: _Operation, *, extended: bool) -> int:
         Refusal: 6A80, they do not.
     """
     length = operation.answers[extended]
-    header = bytes((CalypsoIns.SV_GET, int(extended), operation.sv_get_p2, length))
+    header = bytes((CalypsoIns.SV_GET, int(extended), operation.sv_get_p2))
     answer = data[_SV_GET_HEADER : _SV_GET_HEADER + length + _STATUS_WORD]
     partial = data[-operation.partial :]
     kvc = answer[_KVC_EXTENDED if extended else _KVC_REGULAR]
     if (
-        data[:_SV_GET_HEADER] != header
+        data[:_LE] != header
+        or data[_LE] not in {0, length}
         or answer[-_STATUS_WORD:] != _OK
         or partial[:5] != bytes((operation.ins, 0, 0, operation.lcs[extended], 0))
         or partial[operation.kvc] != kvc

@@ -125,3 +125,12 @@ def test_a_product_without_extended_mode(scene: Scene) -> None:
     scene = Scene("sam-s1e1")
     scene.ok(SELECT_CARD, command("805401FF", sv_debit_data()))
     assert scene.send(command("805401FF", sv_debit_data(extended=True))) == "6700"
+
+
+def test_the_le_of_sv_get_does_not_change_the_signature(scene: Scene) -> None:
+    twin = scene.sam.fork()
+    scene.ok(SELECT_CARD)
+    twin.transmit(bytes.fromhex(SELECT_CARD))
+    given = scene.ok(command("805601FF", REGULAR_LOAD))
+    older = twin.transmit(bytes.fromhex(command("805601FF", altered(REGULAR_LOAD, 3, "00"))))
+    assert older.hex().upper() == given + "9000"
