@@ -199,7 +199,7 @@ def _load(raw: str | bytes) -> object:
         found: object = json.loads(raw, parse_constant=_no_constant)
     except RecursionError:
         raise MalformedImage("no JSON that a card could have written: nested too deep") from None
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # a damaged file may hold no text at all
         raise MalformedImage(f"no JSON: {error}") from None
     return found
 

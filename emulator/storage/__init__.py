@@ -1,1 +1,5 @@
-"""Card images on disk (SQLite) and personalisations (TOML)."""
+"""Cards on disk."""
+
+from cardbench.emulator.storage.sqlite import CardFile
+
+__all__ = ["CardFile"]
