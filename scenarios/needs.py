@@ -117,6 +117,30 @@ class CounterNeed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnyCardNeeds:
+    """Any card whatever; implements `Needs`.
+
+    Attributes:
+        preset: the Calypso card that is made where the bench plugs one in.
+        is_contactless: how the card is reached.
+    """
+
+    preset: str = "bench"
+    is_contactless: bool = True
+
+    def personalise(self, *, entropy: Entropy, clock: Clock) -> Card:
+        """Make a card of the preset."""
+        from cardbench.emulator.calypso import new_card  # noqa: PLC0415 - not needed on real readers
+
+        return new_card(self.preset, entropy=entropy, clock=clock)
+
+    def missing(self, channel: CardChannel) -> list[str]:
+        """See that the card answers to reset."""
+        channel.open()
+        return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CalypsoCardNeeds:
     """A Calypso card; implements `Needs`.
 

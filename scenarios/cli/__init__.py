@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 FAILED = 1
+INTERRUPTED = 130
+"""128 + SIGINT, as shells report it."""
 DEBUG = "--debug"
 
 
@@ -29,19 +31,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Raises:
         CardbenchError: only with `--debug`.
-        SystemExit: otherwise; 0 for success, 1 for a failure, 2 for a wrong use of the command line.
+        SystemExit: otherwise; 0 for success, 1 for a failure, 2 for a wrong use, 130 when interrupted.
     """
-    from cardbench.scenarios.cli.app import app
-
     given = list(sys.argv[1:] if arguments is None else arguments)
     ours = given[: given.index("--")] if "--" in given else given
     is_debugging = DEBUG in ours
     if is_debugging:  # taken out here, so that it may stand anywhere
         given.remove(DEBUG)
     try:
+        from cardbench.scenarios.cli.app import app
+
         app(given, prog_name="cardbench")
     except CardbenchError as error:
         if is_debugging:
             raise
-        print(f"cardbench: {error}", file=sys.stderr)
+        _say(str(error))
         sys.exit(FAILED)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        sys.exit(INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # the library takes the signal and says nothing
+            _say("interrupted")
+        raise
+
+
+def _say(sentence: str) -> None:
+    print(f"cardbench: {sentence}", file=sys.stderr)

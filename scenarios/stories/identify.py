@@ -1,6 +1,9 @@
-"""The story `identify`: what card and what SAM are in the readers, in words.
+"""The story `identify`: what card is in the reader, in words.
 
-It changes nothing, on no card, and plays on any card that has a Calypso application.
+It changes nothing and plays on any card: the ATR is told of every one, the rest of those that have a
+Calypso application under one of the names in use.
+
+Source: calypso-card §2.3 (names of applications in use).
 """
 
 from __future__ import annotations
@@ -9,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from cardbench.protocol.calypso.ins import WriteAccessLevel
 from cardbench.protocol.calypso.startup import ProductType, session_buffer_size_bytes
+from cardbench.protocol.errors import FileNotFound
 from cardbench.protocol.hexadecimal import to_hex
-from cardbench.scenarios.needs import CalypsoCardNeeds
+from cardbench.scenarios.errors import StoryFailed
+from cardbench.scenarios.needs import AnyCardNeeds
 from cardbench.scenarios.stories.story import Stage, Story
 from cardbench.scenarios.survey import survey
 from cardbench.scenarios.trace import Role
@@ -19,8 +24,15 @@ if TYPE_CHECKING:
     from cardbench.protocol.calypso.startup import StartupInformation
     from cardbench.scenarios.survey import CardSurvey
 
-CALYPSO_AID = bytes.fromhex("A000000291")
-"""Registered provider of Calypso applications: a partial AID selects the first of them."""
+AIDS = (
+    bytes.fromhex("A000000291"),  # test kits, Hoplink
+    b"1TIC.ICA",  # ticketing
+    bytes.fromhex("A000000404"),  # Intercode
+    b"0ETP.ICA",  # Stored Value
+    b"2MPP.ICA",  # multi-purpose
+    b"3MTR.ICA",  # master file
+)
+"""Beginnings of AIDs, in the order they are tried: a card selects the first application that begins so."""
 
 _KEY_WORDS = {
     WriteAccessLevel.PERSONALIZATION: "personalization",
@@ -35,7 +47,7 @@ def play(stage: Stage) -> None:
         atr = stage.card.open()
         stage.note(f"ATR {to_hex(atr)}")
     with stage.step("Select the application and read the headers of its files"):
-        found = survey(stage.card, CALYPSO_AID)
+        found = _first_application(stage)
         for line in _in_words(found):
             stage.note(line)
     startup = found.fci.startup
@@ -57,6 +69,16 @@ def play(stage: Stage) -> None:
             for header in found.files
         ],
     )
+
+
+def _first_application(stage: Stage) -> CardSurvey:
+    for aid in AIDS:
+        try:
+            return survey(stage.card, aid)
+        except FileNotFound:
+            continue
+    tried = ", ".join(to_hex(aid) for aid in AIDS)
+    raise StoryFailed(f"the card has no Calypso application whose AID begins {tried}")
 
 
 def _in_words(found: CardSurvey) -> list[str]:
@@ -95,6 +117,6 @@ def _buffer(startup: StartupInformation) -> str:
 IDENTIFY = Story(
     name="identify",
     summary="say in words what the card is: ATR, application, options, keys, files",
-    needs={Role.CARD: CalypsoCardNeeds(aid=CALYPSO_AID)},
+    needs={Role.CARD: AnyCardNeeds()},
     play=play,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import cardbench
 from cardbench.protocol.errors import UsageError
 from cardbench.protocol.hexadecimal import from_hex
 from cardbench.scenarios import stories
+from cardbench.scenarios.cli import app as app_module
 from cardbench.scenarios.cli import main
 from cardbench.scenarios.errors import StoryFailed
 from cardbench.scenarios.needs import CalypsoCardNeeds
@@ -251,6 +253,8 @@ def test_a_story_that_cannot_begin_still_gives_its_object(
     assert told["ok"] is False
     assert told["error"]["kind"] == "UsageError"
     assert (told["runs"], told["card_apdus"], told["steps"], told["trace"]) == (0, 0, [], [])
+    assert run("run", "epic", "--json", "--trace") == 1
+    assert read_json(capsys)["trace"] == []
 
 
 @pytest.mark.parametrize("place", [0, 2])
@@ -259,6 +263,35 @@ def test_debug_shows_where_an_error_came_from(place: int) -> None:
     arguments.insert(place, "--debug")
     with pytest.raises(UsageError, match="epic"):
         main(arguments)
+
+
+def tell_interruption(_: Stage) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupted_story_is_one_sentence_and_the_status_of_shells(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, echo_needs: Needs
+) -> None:
+    needs = {Role.CARD: echo_needs}
+    story = Story(name="pin", summary="", needs=needs, play=tell_interruption)
+    monkeypatch.setattr(sys.modules["stories_of_the_test"], "pin", story)
+    assert run("run", "pin") == 130
+    assert capsys.readouterr().err == "cardbench: interrupted\n"
+
+
+def test_an_interruption_before_any_command_is_no_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "app", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    assert run("stories") == 130
+    assert capsys.readouterr().err == "cardbench: interrupted\n"
+
+
+def test_what_stands_behind_a_double_dash_is_not_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("run", "--", "--debug") == 1
+    assert "no story '--debug'" in capsys.readouterr().err
 
 
 def clean_process(*arguments: str, **environment: str) -> str:
