@@ -16,6 +16,8 @@ __all__ = ["STORIES", "find_story"]
 
 STORIES: Mapping[str, str] = {
     "identify": "cardbench.scenarios.stories.identify:IDENTIFY",
+    "validation": "cardbench.scenarios.stories.validation:VALIDATION",
+    "sale": "cardbench.scenarios.stories.sale:SALE",
 }
 """Name of each story, and where it is: `module:attribute`."""
 

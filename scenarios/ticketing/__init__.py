@@ -1,0 +1,1 @@
+"""A small ticketing application on Calypso cards: what the stories' terminals run."""
