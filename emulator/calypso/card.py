@@ -4,29 +4,31 @@ Theory of operation
 -------------------
 A command passes these stations, in this order; the first that objects answers.
 
-1. *Form.* No APDU, or an extended one: 6700. Class: 6E00.
-2. *Ratification.* If the last session was closed to be ratified by one more command, this command
-   ratifies it, whatever it is.
-3. *Table.* Instruction (6D00), P1 and P2 (6B00), Lc (6700): `table.py`.
+1. *What it ends by coming.* A challenge or SV Get serves the next command only. If the last session was
+   closed to be ratified by one more command, this one ratifies it, whatever it is.
+2. *Form.* No APDU, or an extended one: 6700. Class: 6E00.
+3. *Table.* Instruction (6D00), P1 and P2 (6B00), Lc (6700), in or outside a session (6985): `table.py`.
 4. *Handler*: file, type, record, access condition, data, session buffer, then the effect
    (calypso-card §4.22).
-5. *Digest.* In a session, command and answer are absorbed, refused ones too.
+5. *Digest.* In a session, command and answer are absorbed, refused ones too; in an encrypted section
+   the data field is deciphered before station 2 and enciphered behind station 4.
 
 What a handler changes goes through `modify`: in a session into the session's provisional changes, which
 Close commits as one, outside straight into the memory. So a session is atomic, and a refusal has
-nothing to undo.
+nothing to undo but the current EF.
 
 State lives in three places only: the memory's objects (named in `structure.py`), the volatile record
 (`state.py`), and the random generator of the chassis.
 
-Source: calypso-card §2 to §5.
+Source: calypso-card §2 to §7.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from cardbench.emulator.calypso.state import Session, Volatile
+from cardbench.emulator.calypso import commands as _handlers  # noqa: F401 - they fill the table
+from cardbench.emulator.calypso.state import Volatile
 from cardbench.emulator.calypso.structure import (
     STRUCTURE_KEY,
     TRANSACTION_COUNTER_KEY,
@@ -35,23 +37,33 @@ from cardbench.emulator.calypso.structure import (
     Structure,
     read_structure,
 )
-from cardbench.emulator.calypso.table import COMMANDS
+from cardbench.emulator.calypso.table import ANYWHERE, INSIDE
 from cardbench.emulator.chassis import Refusal, SoftwareCard
 from cardbench.protocol.apdu import CommandApdu, without_le_of_case_4
 from cardbench.protocol.calypso.file_header import AccessCondition, EfAccess
-from cardbench.protocol.calypso.ins import CalypsoIns
-from cardbench.protocol.calypso.startup import ApplicationOption
+from cardbench.protocol.calypso.ins import CLA_ISO, CLA_LEGACY, CLA_SAM, CalypsoIns
 from cardbench.protocol.calypso.suite import SymmetricSuite, load_suite
 from cardbench.protocol.status import StatusWord
 
 if TYPE_CHECKING:
-    from cardbench.emulator.chassis import Clock, Entropy, Key, Memory, Value
+    from cardbench.emulator.calypso.state import Session
+    from cardbench.emulator.chassis import Clock, CommandRow, Entropy, Key, Memory, Value
 
-_SELECT = frozenset((CalypsoIns.SELECT, CalypsoIns.GET_RESPONSE))
+_UNDIGESTED: Final = frozenset(
+    (CalypsoIns.CLOSE_SECURE_SESSION, CalypsoIns.MANAGE_SECURE_SESSION, CalypsoIns.GET_RESPONSE)
+)
+_STORED_VALUE: Final = frozenset(
+    (CalypsoIns.SV_GET, CalypsoIns.SV_RELOAD, CalypsoIns.SV_DEBIT, CalypsoIns.SV_UNDEBIT)
+)
+_GET_RESPONSE_CLASSES: Final = frozenset((CLA_ISO, CLA_SAM, CLA_LEGACY))
+_SELECT_BY_NAME: Final = 0x04
+_ALWAYS: Final = int(AccessCondition.ALWAYS)
+_NEVER: Final = int(AccessCondition.NEVER)
+_OK: Final = 0x9000
 
 
 class CalypsoCard(SoftwareCard[Volatile]):
-    """A software Calypso card; `presets.new_card` personalises one.
+    """A software Calypso card; `new_card` personalises one.
 
     Args:
         memory: a personalised memory; it alone rebuilds the card.
@@ -72,6 +84,8 @@ class CalypsoCard(SoftwareCard[Volatile]):
         self.suite = suite or load_suite()
         self.structure: Structure = read_structure(cast("str", memory[STRUCTURE_KEY]))
         """The fixed part of the card."""
+        self.last_row: CommandRow[CalypsoCard] | None = None
+        """The row that answered the last command; None where it got as far as no row."""
 
     def atr(self) -> bytes:
         """Return the answer to reset of the personalisation."""
@@ -87,46 +101,99 @@ class CalypsoCard(SoftwareCard[Volatile]):
         self._volatile = Volatile(application)
 
     def on_deselect(self) -> None:
-        """Ratify on deselect, unless the product wants a command for it (calypso-card §5.6)."""
+        """Ratify, unless the product wants a command for it, and forget as a reset does (§5.6, §7)."""
         volatile = self.volatile
-        if volatile.application.options & ApplicationOption.RATIFICATION_COMMAND_REQUIRED:
-            return
-        self._ratify(volatile)
+        if volatile.application.deselect_ratifies:
+            self._ratify(volatile)
+        self._volatile = self.fresh_volatile()
 
     # The way of a command
 
     def execute(self, command: CommandApdu, raw: bytes) -> tuple[bytes, int]:
         """Carry out a well-formed command; see the module text for the order of checks."""
+        volatile = self._arrive()
+        session = volatile.session
+        if session is not None:
+            return self._execute_in_session(volatile, session, command, raw)
+        file = volatile.file
+        try:
+            return self._carry_out(volatile, command)
+        except Refusal:
+            volatile.file = file
+            raise
+
+    def on_malformed(self, raw: bytes) -> None:
+        """Let bytes that are no APDU count as a command: they ratify and are absorbed."""
+        session = self._arrive().session
+        if session is not None:
+            session.digest.absorb(raw)
+            session.digest.absorb(StatusWord.WRONG_LENGTH.to_bytes(2))
+
+    def _arrive(self) -> Volatile:
         volatile = self.volatile
-        if command.extended:
-            raise Refusal(StatusWord.WRONG_LENGTH)
+        self.last_row = None
+        volatile.prepared = volatile.preparing
+        volatile.preparing = None
         if volatile.awaits_ratification:
             self._ratify(volatile)
-        session = volatile.session
-        if session is None:
-            return self._answer(command)
+        return volatile
+
+    def _execute_in_session(
+        self, volatile: Volatile, session: Session, command: CommandApdu, raw: bytes
+    ) -> tuple[bytes, int]:
+        is_digested = not (
+            command.ins in _UNDIGESTED
+            or (command.ins == CalypsoIns.READ_RECORDS and not (command.p1 or command.p2))
+        )
+        digest = session.digest
+        encrypted = session.encrypted and is_digested
+        if encrypted and command.data and not command.extended:
+            data = digest.cipher(command.data)
+            command = command._replace(data=data)
+            raw = raw[:5] + data + raw[5 + len(data) :]
+        file = volatile.file
         try:
-            data, sw = self._answer(command)
+            data, sw = self._carry_out(volatile, command)
         except Refusal as refusal:
+            volatile.file = file
             data, sw = b"", refusal.sw
-        # Close and abort end the session; only what runs inside it is digested.
-        if volatile.session is session and command.ins != CalypsoIns.CLOSE_SECURE_SESSION:
-            digest = session.digest
-            digest.absorb(without_le_of_case_4(raw))
-            digest.absorb(data + sw.to_bytes(2))
+        # A new selection ends the session without a word; nobody will ask for its MAC any more.
+        if is_digested and self._volatile is volatile:
+            if self.structure.profile.signed_lc_in_digest:
+                digest.absorb(_without_le_by_signed_lc(raw))
+            else:
+                digest.absorb(without_le_of_case_4(raw))
+            plain = data
+            if encrypted:
+                data = digest.cipher(plain)
+            digest.absorb(plain + sw.to_bytes(2))
         return data, sw
 
-    def _answer(self, command: CommandApdu) -> tuple[bytes, int]:
+    def _carry_out(self, volatile: Volatile, command: CommandApdu) -> tuple[bytes, int]:
+        if command.extended:
+            raise Refusal(StatusWord.WRONG_LENGTH)
+        if command.cla not in self.structure.profile.classes:
+            self._check_unusual_class(command)
+        row = volatile.application.commands.find(command)
+        self.last_row = row
+        where = row.where
+        if where != ANYWHERE and (volatile.session is None) == (where == INSIDE):
+            raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
+        answer = row.handler(self, command)
+        return answer if isinstance(answer, tuple) else (answer, _OK)
+
+    def _check_unusual_class(self, command: CommandApdu) -> None:
+        """Accept the classes that only some commands have (calypso-card §4.23)."""
         profile = self.structure.profile
-        ins = command.ins
-        if command.cla not in profile.classes and not (
-            command.cla in profile.select_classes and ins in _SELECT
-        ):
-            raise Refusal(StatusWord.CLA_NOT_SUPPORTED)
-        if ins not in profile.instructions:
-            raise Refusal(StatusWord.INS_NOT_SUPPORTED)
-        answer = COMMANDS.find(command).handler(self, command)
-        return answer if isinstance(answer, tuple) else (answer, 0x9000)
+        cla, ins = command.cla, command.ins
+        if ins == CalypsoIns.GET_RESPONSE and cla in _GET_RESPONSE_CLASSES:
+            return
+        if ins in _STORED_VALUE and cla in profile.stored_value_classes:
+            return
+        by_name = ins == CalypsoIns.SELECT and command.p1 == _SELECT_BY_NAME
+        if by_name and cla in profile.select_classes:
+            return
+        raise Refusal(StatusWord.CLA_NOT_SUPPORTED)
 
     def _ratify(self, volatile: Volatile) -> None:
         if volatile.awaits_ratification:
@@ -160,15 +227,27 @@ class CalypsoCard(SoftwareCard[Volatile]):
         if session is None:
             self.memory.commit(changes)
             return
-        cost = cost_bytes if self.structure.profile.buffer_unit == "bytes" else 1
-        if cost > session.buffer_left:
-            raise Refusal(StatusWord.BUFFER_OVERFLOW)
-        session.buffer_left -= cost
+        self.check_buffer(cost_bytes)
+        session.buffer_left -= self._cost(cost_bytes)
         session.changes.update(changes)
+
+    def check_buffer(self, cost_bytes: int) -> None:
+        """Refuse with 6400 what the session buffer cannot take; outside a session all fits."""
+        session = self.volatile.session
+        if session is not None and self._cost(cost_bytes) > session.buffer_left:
+            raise Refusal(StatusWord.BUFFER_OVERFLOW)
+
+    def _cost(self, cost_bytes: int) -> int:
+        return 1 if self.structure.profile.buffer_operations else cost_bytes
 
     def is_invalidated(self, application: Application) -> bool:
         """Whether the DF is invalidated, as the current session sees it."""
         return bool(self.value(application.invalidated_key))
+
+    def check_valid(self) -> None:
+        """Refuse with 6985 where the current DF is invalidated."""
+        if self.value(self.volatile.application.invalidated_key):
+            raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
 
     def check_access(self, file: ElementaryFile, group: EfAccess) -> None:
         """Check an access condition of a file.
@@ -177,36 +256,56 @@ class CalypsoCard(SoftwareCard[Volatile]):
             Refusal: 6985 never allowed, or a modification of an invalidated DF; 6982 key, PIN or
                 encryption is missing.
         """
+        if group is not EfAccess.READ:
+            self.check_valid()
         condition = file.access[group]
-        if group is not EfAccess.READ and self.is_invalidated(self.volatile.application):
-            raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
-        self.check_condition(condition, file.key_levels[group])
+        if condition != _ALWAYS:
+            self.check_condition(condition, file.key_levels[group])
 
     def check_condition(self, condition: int, key_level: int) -> None:
         """Check one access condition byte with its key index (calypso-card §3.4)."""
-        if condition == AccessCondition.ALWAYS:
+        if condition == _ALWAYS:
             return
-        if condition == AccessCondition.NEVER:
+        if condition == _NEVER:
             raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
-        session: Session | None = self.volatile.session
-        if (
-            condition == AccessCondition.SESSION
-            and session is not None
-            and session.key_index <= key_level  # the issuer key may do what load and debit may
-        ):
-            return
-        raise Refusal(StatusWord.SECURITY_NOT_SATISFIED)
+        volatile = self.volatile
+        session = volatile.session
+        # The issuer key may do what load and debit may, the load key what debit may.
+        by_key = session is not None and session.key_index <= key_level
+        by_cipher = by_key and session is not None and session.encrypted
+        satisfied = (
+            (condition == AccessCondition.SESSION and by_key)
+            or (condition == AccessCondition.PIN and volatile.pin_verified)
+            or (condition == AccessCondition.CONFIDENTIAL and by_cipher)
+            or (
+                condition == AccessCondition.PIN_AND_CONFIDENTIAL
+                and by_cipher
+                and volatile.pin_verified
+            )
+        )
+        if not satisfied:
+            raise Refusal(StatusWord.SECURITY_NOT_SATISFIED)
 
     def check_transaction_counter(self) -> None:
         """Refuse with 6900 where no transaction is left."""
         if self.memory[TRANSACTION_COUNTER_KEY] == 0:
             raise Refusal(StatusWord.COUNTER_EXHAUSTED)
 
-    def count_transaction(self) -> int:
+    def count_transaction(self, also: dict[Key, Value] | None = None) -> int:
         """Count one transaction down, for good, and return the new value.
 
         The caller has checked that one is left.
+
+        Args:
+            also: changes committed with it as one, and as much for good, session or not.
         """
-        counter = cast("int", self.memory[TRANSACTION_COUNTER_KEY])
-        self.memory.commit({TRANSACTION_COUNTER_KEY: counter - 1})
-        return counter - 1
+        counter = cast("int", self.memory[TRANSACTION_COUNTER_KEY]) - 1
+        self.memory.commit({TRANSACTION_COUNTER_KEY: counter, **(also or {})})
+        return counter
+
+
+def _without_le_by_signed_lc(raw: bytes) -> bytes:
+    """Drop the last byte where Lc, read as a signed byte, is length - 6 (calypso-card §11, quirk 1)."""
+    if len(raw) > 4 and raw[4] - (raw[4] & 0x80) * 2 == len(raw) - 6:
+        return raw[:-1]
+    return raw

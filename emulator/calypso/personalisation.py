@@ -1,12 +1,15 @@
-"""Personalisation: a card described in TOML, checked, and written into a memory as a factory would.
+"""Personalisation: a card described in TOML, and the profile of its product, checked with clear errors.
 
 A personalisation names a product profile, the card's identity, its applications, files, keys and first
 contents. Access conditions are written as the test kits do (calypso-card §3.5):
 
     AA always   NN never   PN PIN   S1 S2 S3 session key   C1 C2 C3 confidential   P3 PIN and confidential
 
+`base` names another preset that this one changes: tables are merged, applications and files by their
+LID. `product` changes single fields of the profile, for a card with a quirk of its own.
+
 Keys are the public test masters, diversified by the serial number, unless a `value` is given.
-Signatures in records are real ones, computed here with the same suite that the SAM uses.
+Signatures in records are real ones, computed at the factory with the same suite that the SAM uses.
 
 This module reads packaged files (an edge); the card itself never does.
 
@@ -15,10 +18,11 @@ Source: our choice; structures of calypso-card §8.3, keys of §10.5.
 
 from __future__ import annotations
 
-import json
 import tomllib
+from functools import reduce
 from importlib.resources import files
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from operator import xor
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -26,34 +30,36 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
-from cardbench.emulator.calypso.structure import (
-    PIN_KEY,
-    PIN_TRIES_KEY,
-    STRUCTURE_KEY,
-    TRANSACTION_COUNTER_KEY,
-    invalidated_key,
-    key_slot_key,
-    ratified_key,
-)
+from cardbench.emulator.calypso import commands as _handlers  # noqa: F401 - they fill the table
+from cardbench.emulator.calypso.table import COMMANDS
 from cardbench.protocol.calypso.file_header import AccessCondition, EfType
-from cardbench.protocol.calypso.suite import public_test_master
-from cardbench.protocol.errors import UsageError
+from cardbench.protocol.calypso.startup import (
+    BINARY_SIZE_MAX_BYTES,
+    COUNTER_MAX,
+    RECORD_NUMBER_MAX,
+    RECORD_SIZE_MAX_BYTES,
+    SFI_MAX,
+    ApplicationOption,
+    StartupInformation,
+)
+from cardbench.protocol.calypso.sv_log import BALANCE_MAX, BALANCE_MIN, DEBIT_LOG_RECORDS
+from cardbench.protocol.errors import MalformedCardData, UsageError
 from cardbench.protocol.hexadecimal import from_hex, to_hex
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from cardbench.emulator.chassis import Key, Value
-    from cardbench.protocol.calypso.suite import SymmetricSuite
+COUNTER_SIZE: Final = 3
+SERIAL_SIZE: Final = 8
+KEY_SIZE: Final = 16
+PURSE_LOG_SIZE: Final = 29
+LISTED_FILES_MAX: Final = 31
 
-PIN_TRIES = 3
-RECORD_MAX = 250
-SERIAL_LENGTH = 8
-
-_CONDITIONS = {
+CONDITIONS: Final = {
     "AA": (AccessCondition.ALWAYS, 1),
     "NN": (AccessCondition.NEVER, 1),
     "PN": (AccessCondition.PIN, 1),
@@ -61,6 +67,7 @@ _CONDITIONS = {
     **{f"C{k}": (AccessCondition.CONFIDENTIAL, k) for k in (1, 2, 3)},
     **{f"P{k}": (AccessCondition.PIN_AND_CONFIDENTIAL, k) for k in (1, 2, 3)},
 }
+"""Access condition byte and key index of each word."""
 
 
 def _bytes_of(value: object) -> object:
@@ -69,11 +76,70 @@ def _bytes_of(value: object) -> object:
 
 HexBytes = Annotated[bytes, BeforeValidator(_bytes_of)]
 Byte = Annotated[int, Field(ge=0, le=0xFF)]
-Access = tuple[Literal["AA", "NN", "PN", "S1", "S2", "S3", "C1", "C2", "C3", "P1", "P2", "P3"], ...]
+Lid = Annotated[int, Field(ge=0, le=0xFFFF)]
+Condition = Literal["AA", "NN", "PN", "S1", "S2", "S3", "C1", "C2", "C3", "P1", "P2", "P3"]
+Access = Annotated[tuple[Condition, ...], Field(min_length=4, max_length=4)]
+FileKind = Literal["binary", "linear", "cyclic", "simulated counters", "counters"]
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+ModelType = TypeVar("ModelType", bound=_Model)
+
+
+def access_bytes(access: tuple[str, ...]) -> tuple[bytes, bytes]:
+    """Return the condition bytes and the key indexes of four access words."""
+    pairs = [CONDITIONS[word] for word in access]
+    return bytes(pair[0] for pair in pairs), bytes(pair[1] for pair in pairs)
+
+
+class ProfileModel(_Model):
+    """What a product type does.
+
+    Attributes:
+        name, description: for people.
+        application_types: ranges of startup byte 2 that such a product has.
+        classes: CLA values accepted for every command.
+        select_classes: further ones for Select Application.
+        stored_value_classes: further ones for the SV commands.
+        options: option bits of startup byte 2 that mean something.
+        deselect_ratifies: always, never, or unless the option "ratification command required" is set.
+        buffer_operations: session buffer in modifying commands; 0: bytes, by the modification byte.
+        postpones_counters: in a session, Increase and Decrease give their result with Close.
+        algorithms: ALG values that Change Key accepts.
+        extended_only_algorithms: ALG values of keys that open no regular session.
+        descriptor_lid_offset: where a file descriptor has its LID.
+        descriptor_shows_kif: a DF's descriptor shows the KIFs.
+        signed_lc_in_digest: the digest reads Lc as a signed byte, as the reference terminal does.
+        commands: rows of the command table that the product has.
+    """
+
+    name: str
+    description: str
+    application_types: tuple[tuple[Byte, Byte], ...]
+    classes: tuple[Byte, ...]
+    select_classes: tuple[Byte, ...]
+    stored_value_classes: tuple[Byte, ...]
+    options: Byte
+    deselect_ratifies: Literal["always", "never", "option"]
+    buffer_operations: int = Field(ge=0)
+    postpones_counters: bool
+    algorithms: tuple[Byte, ...]
+    extended_only_algorithms: tuple[Byte, ...]
+    descriptor_lid_offset: Literal[20, 21]
+    descriptor_shows_kif: bool
+    signed_lc_in_digest: bool
+    commands: tuple[str, ...]
+
+    @field_validator("commands")
+    @classmethod
+    def _exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = set(names) - {row.name for row in COMMANDS}
+        if unknown:
+            raise ValueError(f"no such command: {', '.join(sorted(unknown))}")
+        return names
 
 
 class KeyModel(_Model):
@@ -82,7 +148,17 @@ class KeyModel(_Model):
     kif: Byte
     kvc: Byte
     algorithm: Byte
-    value: HexBytes | None = Field(default=None, min_length=16, max_length=16)
+    value: HexBytes | None = Field(
+        default=None, min_length=KEY_SIZE, max_length=KEY_SIZE, repr=False
+    )
+
+
+def _three_keys(value: object) -> object:
+    """Write `{kifs = […], kvc, algorithm}` out as three keys."""
+    if isinstance(value, dict) and set(value) == {"kifs", "kvc", "algorithm"}:
+        rest = {"kvc": value["kvc"], "algorithm": value["algorithm"]}
+        return [{"kif": kif, **rest} for kif in value["kifs"]]
+    return value
 
 
 class SignatureModel(_Model):
@@ -98,32 +174,53 @@ class SignatureModel(_Model):
 
 
 class FileModel(_Model):
-    """An elementary file. `content` gives the first records; the rest is zero."""
+    """An elementary file.
 
-    lid: int = Field(ge=0, le=0xFFFF)
-    sfi: int = Field(ge=0, le=30, default=0)
-    type: Literal["binary", "linear", "cyclic", "simulated counters", "counters"]
-    records: int = Field(ge=1, le=RECORD_MAX, default=1)
-    size: int = Field(ge=1, le=0x7FFF)
-    access: Access = Field(min_length=4, max_length=4)
-    reference: int = Field(ge=0, le=0xFFFF, default=0)
-    shares: tuple[int, int] | None = None
-    """(LID of DF, LID of EF) whose content this file shares."""
-    counter: int = Field(ge=0, le=83, default=0)
+    Attributes:
+        lid, sfi: identifiers; SFI 0 for none.
+        type: kind of EF.
+        records, size: number of records, and bytes of each (of a binary file as a whole).
+        access: groups 0…3.
+        reference: data reference. Files with the same one share their content; for a simulated counter
+            it is the SFI of the counters file and the counter's number in it.
+        purse_log: it is a Stored Value log of the card's purse.
+        listed: the EF list of Get Data names it.
+        content: first records; the rest is zero.
+        signatures: computed over the content.
+    """
+
+    lid: Lid
+    sfi: int = Field(ge=0, le=SFI_MAX, default=0)
+    type: FileKind
+    records: int = Field(ge=1, le=RECORD_NUMBER_MAX, default=1)
+    size: int = Field(ge=1, le=BINARY_SIZE_MAX_BYTES)
+    access: Access
+    reference: Lid = 0
+    purse_log: Literal["load", "debit"] | None = None
+    listed: bool = True
     content: tuple[HexBytes, ...] = ()
     signatures: tuple[SignatureModel, ...] = ()
 
+    @property
+    def ef_type(self) -> EfType:
+        """The kind as the protocol names it."""
+        return EfType[self.type.upper().replace(" ", "_")]
+
+    @property
+    def conditions(self) -> tuple[bytes, bytes]:
+        """Condition bytes and key indexes of groups 0…3."""
+        return access_bytes(self.access)
+
+    @property
+    def shape(self) -> tuple[str, int, int]:
+        """What files that share their content have in common."""
+        return (self.type, self.records, self.size)
+
     @model_validator(mode="after")
-    def _fits(self) -> FileModel:
-        if self.type != "binary" and self.size > RECORD_MAX:
-            raise ValueError(f"EF {self.lid:04X}: a record has at most {RECORD_MAX} bytes")
-        if self.type in ("binary", "counters", "simulated counters") and self.records != 1:
-            raise ValueError(f"EF {self.lid:04X}: a {self.type} file has one record")
-        if len(self.content) > self.records:
-            raise ValueError(f"EF {self.lid:04X}: more contents than its {self.records} record(s)")
-        for content in self.content:
-            if len(content) > self.size:
-                raise ValueError(f"EF {self.lid:04X}: content longer than {self.size} bytes")
+    def _fits(self) -> Self:
+        complaint = self._complaint()
+        if complaint:
+            raise ValueError(f"EF {self.lid:04X}: {complaint}")
         for signature in self.signatures:
             low, high = signature.message
             if signature.record > self.records or not 0 <= low < high <= self.size:
@@ -132,44 +229,207 @@ class FileModel(_Model):
                 raise ValueError(f"EF {self.lid:04X}: a signature that does not fit the record")
         return self
 
+    def _complaint(self) -> str | None:
+        """Say what does not fit the kind of file."""
+        if self.type != "binary" and self.size > RECORD_SIZE_MAX_BYTES:
+            return f"a record has at most {RECORD_SIZE_MAX_BYTES} bytes"
+        if self.type in ("binary", "counters", "simulated counters") and self.records != 1:
+            return f"a {self.type} file has one record"
+        if self.type == "counters" and self.size < COUNTER_SIZE:
+            return f"a counters file has at least {COUNTER_SIZE} bytes"
+        if self.type == "simulated counters" and (not self.reference or self.content):
+            return "a simulated counter has a reference and no content"
+        if len(self.content) > self.records:
+            return f"more contents than its {self.records} record(s)"
+        if any(len(content) > self.size for content in self.content):
+            return f"content longer than {self.size} bytes"
+        if self.purse_log and self.shape != _PURSE_LOGS[self.purse_log]:
+            kind, records, size = _PURSE_LOGS[self.purse_log]
+            return f"a {self.purse_log} log is {kind}, {records} × {size} bytes"
+        return None
+
+
+_PURSE_LOGS = {
+    "load": ("cyclic", 1, PURSE_LOG_SIZE),
+    "debit": ("cyclic", DEBIT_LOG_RECORDS, PURSE_LOG_SIZE),
+}
+
 
 class ApplicationModel(_Model):
-    """An application (DF)."""
+    """An application (DF), or the master file."""
 
-    lid: int = Field(ge=0, le=0xFFFF)
+    lid: Lid
     aid: HexBytes = Field(min_length=5, max_length=16)
     type: Byte
-    subtype: int = Field(ge=0x01, le=0xFE)
-    access: Access = Field(min_length=4, max_length=4)
-    keys: tuple[KeyModel, KeyModel, KeyModel]
-    files: tuple[FileModel, ...]
+    subtype: Byte
+    master: bool = False
+    access: Access
+    keys: Annotated[tuple[KeyModel, KeyModel, KeyModel], BeforeValidator(_three_keys)]
+    files: tuple[FileModel, ...] = ()
+
+    @property
+    def conditions(self) -> tuple[bytes, bytes]:
+        """Condition bytes and key indexes of groups 0…3."""
+        return access_bytes(self.access)
 
     @model_validator(mode="after")
-    def _is_unambiguous(self) -> ApplicationModel:
+    def _is_unambiguous(self) -> Self:
+        name = f"DF {self.lid:04X}"
         lids = [file.lid for file in self.files]
         sfis = [file.sfi for file in self.files if file.sfi]
         if len(set(lids)) != len(lids) or len(set(sfis)) != len(sfis):
-            raise ValueError(f"DF {self.lid:04X}: two files with the same LID or SFI")
+            raise ValueError(f"{name}: two files with the same LID or SFI")
+        if sum(file.listed for file in self.files) > LISTED_FILES_MAX:
+            raise ValueError(f"{name}: an EF list holds at most {LISTED_FILES_MAX} files")
+        for file in self.files:
+            if file.type == "simulated counters":
+                self.counters_file_of(file)
+        return self
+
+    def counters_file_of(self, simulated: FileModel) -> FileModel:
+        """Return the counters file that a simulated counter images.
+
+        Raises:
+            ValueError: there is none, or it has no such counter.
+        """
+        sfi, number = divmod(simulated.reference, 0x100)
+        for file in self.files:
+            if file.sfi == sfi and file.type == "counters":
+                if 1 <= number <= file.size // COUNTER_SIZE:
+                    return file
+                break
+        raise ValueError(
+            f"EF {simulated.lid:04X} images counter {number} of SFI {sfi:02X}, which is not there"
+        )
+
+
+class PurseModel(_Model):
+    """The card's Stored Value purse.
+
+    Attributes:
+        keys_of: LID of the DF whose slots 2 and 3 are its load and debit key.
+        load, debit: the two keys themselves, where no DF has them.
+        balance, transaction_number: at the start.
+    """
+
+    keys_of: Lid | None = None
+    load: KeyModel | None = None
+    debit: KeyModel | None = None
+    balance: int = Field(ge=BALANCE_MIN, le=BALANCE_MAX, default=0)
+    transaction_number: int = Field(ge=0, le=0xFFFF, default=0)
+
+    @model_validator(mode="after")
+    def _has_keys(self) -> Self:
+        if (self.keys_of is None) == (self.load is None or self.debit is None):
+            raise ValueError("a purse has either `keys_of` or both `load` and `debit`")
         return self
 
 
 class Personalisation(_Model):
-    """A whole card."""
+    """A whole card.
+
+    Attributes:
+        profile, product: name of the product's profile, and fields of it that this card changes.
+        serial: full serial number, 8 bytes.
+        atr: answer to reset in hex, in which `{startup}` stands for startup bytes 1…6 of the first
+            application, `{serial}` for the last four bytes of the serial number, `{tck}` for the check
+            byte.
+        session_modification … software_revision: startup bytes, the same for all applications.
+    """
 
     name: str
     description: str
     profile: str
-    serial: HexBytes = Field(min_length=SERIAL_LENGTH, max_length=SERIAL_LENGTH)
-    atr: HexBytes
-    traceability: HexBytes
-    transaction_counter: int = Field(ge=0, le=0xFFFFFF)
-    pin: HexBytes = Field(min_length=4, max_length=4)
+    product: dict[str, Any] = {}
+    serial: HexBytes = Field(min_length=SERIAL_SIZE, max_length=SERIAL_SIZE)
+    atr: str
+    traceability: HexBytes = b""
+    transaction_counter: int = Field(ge=0, le=COUNTER_MAX)
+    pin: HexBytes = Field(min_length=4, max_length=4, repr=False)
     session_modification: Byte
     platform: Byte
     software_issuer: Byte
     software_version: Byte
     software_revision: Byte
+    purse: PurseModel | None = None
     applications: tuple[ApplicationModel, ...] = Field(min_length=1)
+
+    def product_profile(self) -> ProfileModel:
+        """Return the profile with this card's changes.
+
+        Raises:
+            UsageError: no such profile, or a change that it does not take.
+        """
+        document = tomllib.loads(_packaged("profiles", self.profile, "card profile"))
+        return _validated(ProfileModel, document | self.product, f"profile {self.profile}")
+
+    def startup(self, application: ApplicationModel) -> bytes:
+        """Return the seven bytes of startup information of an application."""
+        return bytes(
+            (
+                self.session_modification,
+                self.platform,
+                application.type,
+                application.subtype,
+                self.software_issuer,
+                self.software_version,
+                self.software_revision,
+            )
+        )
+
+    def atr_bytes(self) -> bytes:
+        """Return the ATR with everything in place."""
+        startup = to_hex(self.startup(self.applications[0])[1:])
+        text = self.atr.replace("{startup}", startup).replace("{serial}", to_hex(self.serial[4:]))
+        atr = from_hex(text.replace("{tck}", ""))
+        if "{tck}" in text:
+            atr += bytes((reduce(xor, atr[1:]),))
+        return atr
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        profile = self.product_profile()
+        lids = [each.lid for each in self.applications]
+        aids = [each.aid for each in self.applications]
+        if len(set(lids)) != len(lids) or len(set(aids)) != len(aids):
+            raise ValueError("two applications with the same LID or AID")
+        for application in self.applications:
+            self._check_application(application, profile)
+        self._check_sharing()
+        if self.purse and self.purse.keys_of is not None and self.purse.keys_of not in lids:
+            raise ValueError(f"the purse's keys are in DF {self.purse.keys_of:04X}: no such DF")
+        if len(self.atr_bytes()) < 2:
+            raise ValueError("an ATR has at least two bytes")
+        return self
+
+    def _check_application(self, application: ApplicationModel, profile: ProfileModel) -> None:
+        name = f"DF {application.lid:04X}"
+        ranges = profile.application_types
+        if not any(low <= application.type <= high for low, high in ranges):
+            allowed = ", ".join(f"{low:02X}…{high:02X}" for low, high in ranges)
+            raise ValueError(
+                f"{name}: application type {application.type:02X}; {profile.name} has {allowed}"
+            )
+        try:
+            StartupInformation.parse(self.startup(application))
+        except MalformedCardData as error:
+            raise ValueError(f"{name}: {error}") from None
+        has_purse = application.type & profile.options & ApplicationOption.STORED_VALUE
+        if self.purse is None and (has_purse or any(f.purse_log for f in application.files)):
+            raise ValueError(f"{name} has Stored Value, but the card has no purse")
+
+    def _check_sharing(self) -> None:
+        seen: dict[int, FileModel] = {}
+        for application in self.applications:
+            for file in application.files:
+                if not file.reference or file.type == "simulated counters":
+                    continue
+                other = seen.setdefault(file.reference, file)
+                if other.shape != file.shape or (file is not other and file.content):
+                    raise ValueError(
+                        f"EF {file.lid:04X} shares its content with EF {other.lid:04X}: type, records "
+                        "and size must be the same, and the first one gives the content"
+                    )
 
     def with_records(self, records: Mapping[tuple[int, int], bytes]) -> Personalisation:
         """Return a copy with other contents; signatures of a replaced record are not computed.
@@ -213,139 +473,86 @@ def parse_personalisation(text: str, *, origin: str) -> Personalisation:
     Raises:
         UsageError: it is no TOML, or a value is missing, unknown or out of range; the text says where.
     """
-    try:
-        return Personalisation.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{origin}: not TOML: {error}") from None
-    except ValidationError as error:
-        places = "; ".join(
-            f"{'.'.join(str(part) for part in each['loc']) or 'card'}: {each['msg']}"
-            for each in error.errors()
-        )
-        raise UsageError(f"{origin}: {places}") from None
+    return _validated(Personalisation, _document(text, origin), origin)
 
 
 def preset_names() -> tuple[str, ...]:
     """Return the names of the packaged personalisations."""
-    folder = files("cardbench.emulator.calypso").joinpath("presets")
-    return tuple(
-        sorted(e.name.removesuffix(".toml") for e in folder.iterdir() if e.name.endswith(".toml"))
-    )
+    return _names("presets")
 
 
-def load_preset(name: str) -> Personalisation:
+def profile_names() -> tuple[str, ...]:
+    """Return the names of the packaged product profiles."""
+    return _names("profiles")
+
+
+def load_preset(name: str, **changes: object) -> Personalisation:
     """Read a packaged personalisation.
 
+    Args:
+        name: of the preset.
+        changes: top-level values to change, as a file with this preset as `base` would.
+
     Raises:
-        UsageError: there is none of that name; the text lists them.
+        UsageError: there is none of that name (the text lists them), or a change is not valid.
     """
-    if name not in preset_names():
-        raise UsageError(f"no card preset {name!r}; there are: {', '.join(preset_names())}")
-    return parse_personalisation(_packaged("presets", name), origin=f"preset {name}")
+    document = _document(_packaged("presets", name, "card preset"), f"preset {name}")
+    return _validated(Personalisation, _merged(document, changes), f"preset {name}")
 
 
-def factory_memory(card: Personalisation, suite: SymmetricSuite) -> dict[Key, Value]:
-    """Return the content of a new card's memory."""
-    memory: dict[Key, Value] = {
-        STRUCTURE_KEY: json.dumps(_structure_document(card), sort_keys=True),
-        TRANSACTION_COUNTER_KEY: card.transaction_counter,
-        PIN_KEY: card.pin,
-        PIN_TRIES_KEY: PIN_TRIES,
-    }
-    for application in card.applications:
-        memory[invalidated_key(application.lid)] = 0
-        memory[ratified_key(application.lid)] = 1
-        for index, key in enumerate(application.keys, start=1):
-            value = key.value or suite.diversify(public_test_master(key.kif, key.kvc), card.serial)
-            slot = (key.kif, key.kvc, key.algorithm, value)
-            memory[key_slot_key(application.lid, index)] = slot
-        for file in application.files:
-            if file.shares is None and file.type != "simulated counters":
-                memory[("file", application.lid, file.lid)] = _content(card, file, suite)
-    return memory
+def _document(text: str, origin: str) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{origin}: not TOML: {error}") from None
+    base = document.pop("base", None)
+    if base is None:
+        return document
+    below = _document(_packaged("presets", str(base), "card preset"), f"preset {base}")
+    return _merged(below, document)
 
 
-def _content(card: Personalisation, file: FileModel, suite: SymmetricSuite) -> bytes:
-    records = [bytearray(content.ljust(file.size, b"\0")) for content in file.content]
-    records += [bytearray(file.size) for _ in range(file.records - len(records))]
-    for signature in file.signatures:
-        record = records[signature.record - 1]
-        key = suite.diversify(public_test_master(signature.kif, signature.kvc), card.serial)
-        low, high = signature.message
-        signed = suite.sign(key, signature.purpose, bytes(record[low:high]))
-        record[signature.at : signature.at + signature.size] = signed[: signature.size]
-    return b"".join(records)
+def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one table over another: values replace, tables merge, lists of tables merge by LID."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict) and key != "keys":
+            merged[key] = _merged(old, value)
+        elif old and _is_by_lid(old) and _is_by_lid(value):
+            by_lid = {each["lid"]: each for each in old}
+            for each in value:
+                by_lid[each["lid"]] = _merged(by_lid.get(each["lid"], {}), each)
+            merged[key] = list(by_lid.values())
+        else:
+            merged[key] = value
+    return merged
 
 
-def _structure_document(card: Personalisation) -> dict[str, Any]:
-    profile = tomllib.loads(_packaged("profiles", card.profile))
-    return {
-        "profile": profile,
-        "serial": to_hex(card.serial),
-        "atr": to_hex(card.atr),
-        "traceability": to_hex(card.traceability),
-        "applications": [_application_document(card, each) for each in card.applications],
-    }
+def _is_by_lid(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(e, dict) and "lid" in e for e in value)
 
 
-def _application_document(card: Personalisation, application: ApplicationModel) -> dict[str, Any]:
-    startup = bytes(
-        (
-            card.session_modification,
-            card.platform,
-            application.type,
-            application.subtype,
-            card.software_issuer,
-            card.software_version,
-            card.software_revision,
-        )
-    )
-    access, levels = _access_bytes(application.access)
-    return {
-        "lid": application.lid,
-        "aid": to_hex(application.aid),
-        "startup": to_hex(startup),
-        "access": access,
-        "key_levels": levels,
-        "files": [_file_document(card, application.lid, file) for file in application.files],
-    }
+def _validated(model: type[ModelType], document: Mapping[str, Any], origin: str) -> ModelType:
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise UsageError(f"{origin}: {'; '.join(_complaints(error, model))}") from None
 
 
-def _file_document(card: Personalisation, df: int, file: FileModel) -> dict[str, Any]:
-    access, levels = _access_bytes(file.access)
-    content_of = file.shares
-    if file.type == "simulated counters":
-        content_of = _counters_file_of(card, df, file)
-    return {
-        "lid": file.lid,
-        "sfi": file.sfi,
-        "kind": EfType[file.type.upper().replace(" ", "_")].value,
-        "record_size": file.size,
-        "record_count": file.records,
-        "access": access,
-        "key_levels": levels,
-        "reference": file.reference,
-        "content_of": list(content_of) if content_of else None,
-        "counter": file.counter,
-    }
+def _complaints(error: ValidationError, model: type[_Model]) -> Iterable[str]:
+    for each in error.errors():
+        place = ".".join(str(part) for part in each["loc"]) or model.__name__.lower()
+        yield f"{place}: {each['msg'].removeprefix('Value error, ')}"
 
 
-def _counters_file_of(card: Personalisation, df: int, file: FileModel) -> tuple[int, int]:
-    """Find the counters file that a simulated counter images: SFI in its reference's high byte."""
-    sfi = file.reference >> 8
-    for application in card.applications:
-        if application.lid == df:
-            for other in application.files:
-                if other.sfi == sfi and other.type == "counters":
-                    return df, other.lid
-    raise UsageError(f"{card.name}: EF {file.lid:04X} images a counters file that is not there")
+def _names(folder: str) -> tuple[str, ...]:
+    found = files("cardbench.emulator.calypso").joinpath(folder).iterdir()
+    return tuple(sorted(e.name.removesuffix(".toml") for e in found if e.name.endswith(".toml")))
 
 
-def _access_bytes(access: Access) -> tuple[str, str]:
-    pairs = [_CONDITIONS[word] for word in access]
-    return to_hex(bytes(pair[0] for pair in pairs)), to_hex(bytes(pair[1] for pair in pairs))
-
-
-def _packaged(folder: str, name: str) -> str:
+def _packaged(folder: str, name: str, what: str) -> str:
+    if name not in _names(folder):
+        raise UsageError(f"no {what} {name!r}; there are: {', '.join(_names(folder))}")
     root = files("cardbench.emulator.calypso")
     return root.joinpath(folder, f"{name}.toml").read_text(encoding="utf-8")

@@ -1,10 +1,13 @@
-"""What a Calypso card forgets when its power goes: the volatile record and the secure session in it."""
+"""What a Calypso card forgets when its power goes: the volatile record and the secure session in it.
+
+Source: calypso-card §4.23 (challenge and SV Get serve the next command only), §5 (sessions), §7 (PIN).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, unique
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from cardbench.emulator.calypso.structure import Application, ElementaryFile
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 @unique
 class SessionMode(Enum):
-    """How a secure session is opened: P2 of Open Secure Session says it (calypso-card §4.17)."""
+    """How a secure session is opened (calypso-card §4.17)."""
 
     REGULAR = 1
     EXTENDED = 2
@@ -27,22 +30,55 @@ class Session:
     Attributes:
         mode: regular or extended.
         key_index: 1 issuer, 2 load, 3 debit.
+        key: value of that key, 16 bytes; a ciphered PIN is deciphered with it.
         digest: the MAC state shared with the terminal's SAM.
         buffer_left: what the session buffer still holds, in the profile's unit.
         is_manageable: Manage Secure Session is authorised (flag 02 of the Open response).
         changes: provisional modifications; reads in the session see them.
         encrypted: an encrypted section is running.
         postponed: items for the Close response, `length ‖ data` each.
+        sv_done: a Stored Value operation was done.
     """
 
     mode: SessionMode
     key_index: int
-    digest: SessionDigest
+    key: bytes = field(repr=False)
+    digest: SessionDigest = field(repr=False)
     buffer_left: int
     is_manageable: bool
-    changes: dict[Key, Value] = field(default_factory=dict)
+    changes: dict[Key, Value] = field(default_factory=dict, repr=False)
     encrypted: bool = False
     postponed: bytes = b""
+    sv_done: bool = False
+
+
+class SvGet(NamedTuple):
+    """What an SV Get leaves for the Stored Value operation right behind it.
+
+    Attributes:
+        for_reload: the operation to come is a reload; otherwise a debit or undebit.
+        extended: mode, hence sizes of signatures.
+        kvc: version announced, which the operation must name.
+        key: purse key of the operation, 16 bytes.
+        transcript: `INS P1 P2 length` of SV Get ‖ its answer ‖ 9000, as both signatures cover it.
+    """
+
+    for_reload: bool
+    extended: bool
+    kvc: int
+    key: bytes
+    transcript: bytes
+
+    def __repr__(self) -> str:
+        """Say what it is for, without the key."""
+        return f"SvGet(for_reload={self.for_reload}, extended={self.extended})"
+
+
+class PreOpen(NamedTuple):
+    """The answer that a pre-open froze for the Open to come (calypso-card §5.9)."""
+
+    key_index: int
+    answer: bytes
 
 
 @dataclass(slots=True)
@@ -54,9 +90,17 @@ class Volatile:
         file: the current EF, which SFI 0 designates.
         session: the running secure session.
         awaits_ratification: the last session was closed to be ratified by one more command.
+        pin_verified: the PIN was presented rightly, and no wrong one since.
+        prepared: a challenge, or an SV Get, that the command just before left for this one alone.
+        preparing: the same, left by this command for the next.
+        pre_open: a frozen answer to Open Secure Session.
     """
 
     application: Application
     file: ElementaryFile | None = None
     session: Session | None = None
     awaits_ratification: bool = False
+    pin_verified: bool = False
+    prepared: bytes | SvGet | None = field(default=None, repr=False)
+    preparing: bytes | SvGet | None = field(default=None, repr=False)
+    pre_open: PreOpen | None = None

@@ -100,10 +100,13 @@ class WriteAccessLevel(IntEnum):
 class DataObject(IntEnum):
     """Objects of Get Data and Put Data, by their P1P2."""
 
+    DF_NAME = 0x004F
     FCP = 0x0062
     FCI = 0x006F
     EF_LIST = 0x00C0
+    AID_LIST = 0x00D0  # of the other applications
     TRACEABILITY_INFORMATION = 0x0185
+    HISTORICAL_BYTES = 0x5F52  # of the ATR
     CARD_PUBLIC_KEY = 0xDF2C
     CARD_KEY_PAIR = 0xDF3C  # Put Data only
     CA_CERTIFICATE = 0xDF4A  # first part
