@@ -20,7 +20,7 @@ from cardbench.emulator.calypso.commands.records import (
 )
 from cardbench.emulator.calypso.table import COMMANDS, MODIFIES
 from cardbench.emulator.chassis import ANY, Refusal, bits
-from cardbench.protocol.apdu import IsoCase
+from cardbench.protocol.apdu import SHORT_NE_MAX, IsoCase
 from cardbench.protocol.calypso.file_header import EfAccess, EfType
 from cardbench.protocol.calypso.ins import CalypsoIns
 from cardbench.protocol.status import StatusWord
@@ -57,8 +57,7 @@ def _addressed(card: CalypsoCard, command: CommandApdu) -> tuple[ElementaryFile,
 def _read(card: CalypsoCard, command: CommandApdu) -> bytes:
     file, offset = _addressed(card, command)
     check_readable(card, file)
-    end = None if command.ne is None else offset + command.ne
-    return card.content(file)[offset:end]
+    return card.content(file)[offset : offset + (command.ne or SHORT_NE_MAX)]
 
 
 def _write(card: CalypsoCard, command: CommandApdu, group: EfAccess) -> bytes:
