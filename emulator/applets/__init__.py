@@ -1,0 +1,1 @@
+"""Applets for the Java Card runtime."""
