@@ -22,7 +22,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(BASE) ## a terminal meets a card, in seconds: base install only, no root, no compiler
-	$(BIN)/cardbench run identify --seed 1
+	$(BIN)/cardbench run validation --seed 1
 
 setup: $(STAMP) ## make the virtual environment with everything for development
 
@@ -73,9 +73,11 @@ package: $(STAMP) ## build sdist and wheel, install the wheel in an empty enviro
 
 docs: $(STAMP) ## draw the pictures of the documentation anew
 	$(BIN)/python tools/rooms_picture.py
+	$(BIN)/python tools/run_picture.py
 
 docs-check: $(STAMP) ## fail if a picture of the documentation is not up to date
 	$(BIN)/python tools/rooms_picture.py --check
+	$(BIN)/python tools/run_picture.py --check
 
 # The full test run comes last, so that its summary closes the log.
 check: lint type docs-check pythons coverage ## everything that CI needs

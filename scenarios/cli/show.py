@@ -12,13 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from cardbench.scenarios.cli.doctor import Finding, Standing
-from cardbench.scenarios.trace import Act, shown
+from cardbench.scenarios.trace import Act, Role, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cardbench.scenarios.stories.story import Step, Story, StoryResult
-    from cardbench.scenarios.trace import Role
     from cardbench.scenarios.world import World
     from cardbench.terminal.readers import Traffic
 
@@ -27,6 +26,8 @@ MARKS = {
     Standing.MISSING: "[yellow]–[/]",
     Standing.BROKEN: "[red]✗[/]",
 }
+
+LABELS = {Role.CARD: "card", Role.SAM: "SAM"}
 
 
 def print_json(content: Mapping[str, object]) -> None:
@@ -56,7 +57,11 @@ def print_stories(stories: Sequence[Story]) -> None:
     """Print a table of stories."""
     table = Table.grid(padding=(0, 2))
     for story in stories:
-        table.add_row(f"[bold]{story.name}[/]", " + ".join(story.needs), escape(story.summary))
+        table.add_row(
+            f"[bold]{story.name}[/]",
+            " + ".join(LABELS[role] for role in story.needs),
+            escape(story.summary),
+        )
     Console().print(table)
 
 
@@ -73,26 +78,36 @@ class StoryPrinter:
         world: where; its tape is read.
         with_trace: show every APDU under its step.
         with_secrets: do not hide plain PINs.
+        console: where to print; by default standard output.
     """
 
-    def __init__(self, story: Story, world: World, *, with_trace: bool, with_secrets: bool) -> None:
+    def __init__(
+        self,
+        story: Story,
+        world: World,
+        *,
+        with_trace: bool = False,
+        with_secrets: bool = False,
+        console: Console | None = None,
+    ) -> None:
         self._story = story
         self._world = world
         self._with_trace = with_trace
         self._with_secrets = with_secrets
-        self._console = Console(highlight=False)
+        self._console = console or Console(highlight=False)
 
     def begin(self, seed: int) -> None:
         """Print what is played."""
         story = self._story
-        self._console.print(f"[bold]{story.name}[/]: {escape(story.summary)}")
+        self._console.print(f"[bold]{story.name}[/]: {escape(story.summary)}", soft_wrap=True)
         self._console.print(f"[dim]backend {self._world.backend.name}, seed {seed}[/]\n")
 
     def step(self, step: Step) -> None:
         """Print a step that has ended."""
         mark = "[green]✓[/]" if step.ok else "[red]✗[/]"
         spent = ", ".join(
-            f"{role} {counted(traffic.exchanges, 'exchange')}, {counted(traffic.apdus, 'APDU')}"
+            f"{LABELS[role]} {counted(traffic.exchanges, 'exchange')}, "
+            f"{counted(traffic.apdus, 'APDU')}"
             for role, traffic in step.traffic.items()
             if traffic.apdus
         )
@@ -113,18 +128,24 @@ class StoryPrinter:
     def end(
         self, last: StoryResult, traffic: Mapping[Role, Traffic], times_ms: Sequence[float]
     ) -> None:
-        """Print what it came to, and what plays a failure again."""
+        """Print what it came to, and what plays a failure again.
+
+        Args:
+            last: the last run.
+            traffic: exchanges and APDUs of all runs.
+            times_ms: how long each run took; empty: do not tell.
+        """
         verdict = "[green]done[/]" if last.ok else "[red]failed[/]"
         spent = [
-            f"{counted(exchanges, f'{role} exchange')} ({counted(apdus, 'APDU')})"
+            f"{counted(exchanges, f'{LABELS[role]} exchange')} ({counted(apdus, 'APDU')})"
             for role, (exchanges, apdus) in traffic.items()
             if role in last.traffic
         ]
-        time = f"{sum(times_ms):,.1f} ms"
+        time = [f"{sum(times_ms):,.1f} ms"] if times_ms else []
         if len(times_ms) > 1:
-            time += f" for {len(times_ms):,} runs, median {statistics.median(times_ms):.3f} ms"
+            time[0] += f" for {len(times_ms):,} runs, median {statistics.median(times_ms):.3f} ms"
         self._console.print(
-            f"\n[bold]{last.story}[/] {verdict}: {', '.join([*spent, time])}", soft_wrap=True
+            f"\n[bold]{last.story}[/] {verdict}: {', '.join(spent + time)}", soft_wrap=True
         )
         if not last.ok:
             self._console.print(
@@ -139,8 +160,8 @@ class StoryPrinter:
                 continue
             apdu = shown(entry, with_secrets=self._with_secrets)
             self._console.print(
-                Text(f"    {apdu.role:4} > {apdu.command}  {apdu.name}"), soft_wrap=True
+                Text(f"    {LABELS[apdu.role]:4} > {apdu.command}  {apdu.name}"), soft_wrap=True
             )
             self._console.print(
-                Text(f"    {apdu.role:4} < {apdu.response}  {apdu.status}"), soft_wrap=True
+                Text(f"    {LABELS[apdu.role]:4} < {apdu.response}  {apdu.status}"), soft_wrap=True
             )
