@@ -86,20 +86,17 @@ class SamCard(SoftwareCard[SamVolatile]):
             locked=layout.key_at(KeyReference.LOCK) in self.memory,
             flags=self.parameters[0],
             features=features,
-            busy_until_s=self._busy_until_s(),
+            busy_until_ms=self._busy_until_ms(),
         )
 
-    def _busy_until_s(self) -> float:
-        """Tell when a busy time from before the reset ends; 0: it is over, or there is none."""
+    def _busy_until_ms(self) -> int:
+        """Tell when a busy time from before the reset ends; 0: there is none."""
         until_ms = self.memory.get(layout.BUSY_UNTIL)
         if until_ms is None:
-            return 0.0
+            return 0
         assert isinstance(until_ms, int), "the layout says so"
-        left_s = until_ms / 1000 - self.clock.now_s
-        if left_s <= 0:
-            return 0.0
         # More than a whole busy time left: the clock was set back, so the time starts again.
-        return self.clock.now_s + min(left_s, self.features.busy_delay_ms / 1000)
+        return min(until_ms, self.now_ms + self.features.busy_delay_ms)
 
     def execute(self, command: CommandApdu, raw: bytes) -> tuple[bytes, int]:  # noqa: ARG002
         """Carry out a command: class, row, lock, handler, chaining."""
@@ -125,6 +122,11 @@ class SamCard(SoftwareCard[SamVolatile]):
     def on_malformed(self, raw: bytes) -> None:  # noqa: ARG002
         """Bytes that are no APDU end the chaining of an answer, as any other command does."""
         self.volatile.pending = b""
+
+    @property
+    def now_ms(self) -> int:
+        """The clock in whole milliseconds, as busy times are kept in the memory."""
+        return round(1000 * self.clock.now_s)
 
     def take_time(self, seconds: float) -> None:
         """Let this answer come later; the time passes on the SAM's clock too."""

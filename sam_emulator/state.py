@@ -126,7 +126,7 @@ class SamVolatile:
         pending: response bytes that wait for GET RESPONSE.
         state, session: the digest.
         sv: the Stored Value operation that awaits SV Check.
-        busy_until_s: when the busy time ends, on the clock; 0: not busy.
+        busy_until_ms: when the busy time ends, on the clock; 0: not busy.
         answer_delay_s: how late every answer comes.
         found_record: work-key record that the last search of Read Key Parameters found, or 0.
         work_keys: (KIF, KVC) → work key; read from the memory once.
@@ -134,7 +134,7 @@ class SamVolatile:
 
     __slots__ = (
         "answer_delay_s",
-        "busy_until_s",
+        "busy_until_ms",
         "challenge",
         "diversifier",
         "features",
@@ -150,14 +150,12 @@ class SamVolatile:
         "work_keys",
     )
 
-    def __init__(
-        self, *, locked: bool, flags: int, features: Features, busy_until_s: float
-    ) -> None:
+    def __init__(self, *, locked: bool, flags: int, features: Features, busy_until_ms: int) -> None:
         self.locked = locked
         self.flags = flags
         self.features = features
         self.answer_delay_s = features.answer_delay_ms / 1000
-        self.busy_until_s = busy_until_s
+        self.busy_until_ms = busy_until_ms
         self.diversifier = b""
         self.challenge = b""
         self.random = b""

@@ -185,7 +185,7 @@ def pso_verify_signature(card: SamCard, command: CommandApdu) -> Answer:
     """Check a signature over the message as it stands; a failure in busy mode makes the SAM busy."""
     request = _request(card, command.data, verify=True)
     volatile = card.volatile
-    if request.busy and card.clock.now_s < volatile.busy_until_s:
+    if request.busy and card.now_ms < volatile.busy_until_ms:
         card.take_time(_BUSY_ANSWER_S)
         raise Refusal(StatusWord.SECURITY_NOT_SATISFIED)
     key = card.diversified(request.key)
@@ -193,9 +193,9 @@ def pso_verify_signature(card: SamCard, command: CommandApdu) -> Answer:
     if not hmac.compare_digest(request.signature, right[: request.size]):
         delay_ms = volatile.features.busy_delay_ms
         if request.busy and delay_ms:
-            until_ms = round(card.clock.now_s * 1000) + delay_ms
+            until_ms = card.now_ms + delay_ms
             card.memory.commit({layout.BUSY_UNTIL: until_ms})
-            volatile.busy_until_s = until_ms / 1000
+            volatile.busy_until_ms = until_ms
         raise Refusal(StatusWord.WRONG_CRYPTOGRAM)
     if request.busy and layout.BUSY_UNTIL in card.memory:
         card.memory.commit({layout.BUSY_UNTIL: None})  # it is over; no reset shall find it again
