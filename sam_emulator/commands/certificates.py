@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, cast
 from cardbench.emulator.chassis import Answer, Refusal, exactly
 from cardbench.protocol.apdu import IsoCase
 from cardbench.protocol.calypso.ins import SamIns
-from cardbench.protocol.calypso.pki import card_key, dates, iso9796
+from cardbench.protocol.calypso.pki import card_key, dates, iso9796, sizes
 from cardbench.protocol.errors import UsageError
 from cardbench.protocol.status import StatusWord
 from cardbench.sam_emulator import layout
@@ -76,11 +76,11 @@ def generate_key_pair(card: SamCard, command: CommandApdu) -> Answer:
     """Return a new key pair on secp256r1, public half first, and remember the public half."""
     if layout.CA_KEY not in card.memory:
         raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
-    if command.data != card_key.CURVE_OID:
+    if command.data != sizes.CURVE_OID:
         raise Refusal(StatusWord.WRONG_DATA)
     key = card_key.generate_private_key(card.entropy.draw(card_key.KEY_MATERIAL_SIZE_BYTES))
     pair = card_key.encode_key_pair(key)
-    card.volatile.public_key = pair[: card_key.PUBLIC_KEY_SIZE_BYTES]
+    card.volatile.public_key = pair[: sizes.PUBLIC_KEY_SIZE_BYTES]
     return _KEY_PAIR_HEAD + pair
 
 

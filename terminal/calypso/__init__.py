@@ -4,6 +4,8 @@ from cardbench.protocol.calypso.ins import WriteAccessLevel
 from cardbench.terminal.calypso.card import CalypsoCard
 from cardbench.terminal.calypso.commands.handle import Handle
 from cardbench.terminal.calypso.files import ElementaryFile, FileData
+from cardbench.terminal.calypso.pki import SecurePkiModeTransactionManager
+from cardbench.terminal.calypso.pki_setting import AsymmetricSecuritySetting
 from cardbench.terminal.calypso.secure import (
     SecureExtendedModeTransactionManager,
     SecureRegularModeTransactionManager,
@@ -14,6 +16,7 @@ from cardbench.terminal.calypso.setting import SymmetricSecuritySetting
 from cardbench.terminal.calypso.transaction import FreeTransactionManager, TransactionManager
 
 __all__ = [
+    "AsymmetricSecuritySetting",
     "CalypsoCard",
     "CalypsoSelection",
     "ElementaryFile",
@@ -21,6 +24,7 @@ __all__ = [
     "FreeTransactionManager",
     "Handle",
     "SecureExtendedModeTransactionManager",
+    "SecurePkiModeTransactionManager",
     "SecureRegularModeTransactionManager",
     "SecureSymmetricTransactionManager",
     "SymmetricSecuritySetting",

@@ -20,6 +20,7 @@ name, which the reference terminal leaves out.
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, TypeVar
 
 from cardbench.protocol.errors import (
@@ -33,6 +34,8 @@ from cardbench.protocol.errors import (
 from cardbench.protocol.hexadecimal import to_hex
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cardbench.terminal.crypto.asymmetric import (
         AsymmetricCryptoFactory,
         CaCertificate,
@@ -55,10 +58,18 @@ class AsymmetricSecuritySetting:
     Args:
         crypto: makes the crypto side of sessions.
         check_df_name: refuse a certificate whose AID is not the selected application's DF name.
+        random_bytes: gives the terminal's challenges; a bench that repeats itself hands in its own.
     """
 
-    def __init__(self, crypto: AsymmetricCryptoFactory, *, check_df_name: bool = True) -> None:
+    def __init__(
+        self,
+        crypto: AsymmetricCryptoFactory,
+        *,
+        check_df_name: bool = True,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
         self.crypto = crypto
+        self.random_bytes = random_bytes
         self._check_df_name = check_df_name
         self._contents: dict[bytes, CaCertificateContent] = {}
         self._ca_parsers: dict[int, CaCertificateParser] = {}

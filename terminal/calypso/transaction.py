@@ -36,6 +36,7 @@ from cardbench.terminal.calypso.commands.records import (
     UpdateRecord,
     WriteRecord,
 )
+from cardbench.terminal.calypso.data_objects import DataObjectCommands
 from cardbench.terminal.card.channel import CardChannel
 from cardbench.terminal.card.requests import ChannelControl
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 CommandT = TypeVar("CommandT", bound="Command[Any]")
 
 
-class TransactionManager:
+class TransactionManager(DataObjectCommands):
     """What every Calypso transaction can do.
 
     Args:

@@ -7,6 +7,7 @@
     card_key         the card's own key and signature
     verification     a certificate against the key of its issuer
     issuing          new certificates
+    sizes            what a carrier of these objects must know
     public_test_keys a chain whose private keys everybody knows, for tests
 
 The package imports nothing by itself: a card without PKI does not pay for it.

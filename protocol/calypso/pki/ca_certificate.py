@@ -30,6 +30,7 @@ from cardbench.protocol.calypso.pki.key_reference import (
     encode_aid,
     parse_aid,
 )
+from cardbench.protocol.calypso.pki.sizes import CA_CERTIFICATE_SIZE_BYTES
 from cardbench.protocol.errors import MalformedCertificate, UnknownCertificateType, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 CA_CERTIFICATE_TYPE: Final = 0x90
 CA_CERTIFICATE_VERSION: Final = 0x01
-CA_CERTIFICATE_SIZE_BYTES: Final = 384
 MODULUS_HEADER_SIZE_BYTES: Final = SIGNATURE_SIZE_BYTES - RECOVERABLE_SIZE_BYTES
 
 _NAME: Final = "CA certificate"

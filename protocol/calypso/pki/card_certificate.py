@@ -19,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from cardbench.protocol.calypso.pki.card_key import PUBLIC_KEY_SIZE_BYTES
 from cardbench.protocol.calypso.pki.dates import DATE_SIZE_BYTES, encode_date, parse_date
 from cardbench.protocol.calypso.pki.iso9796 import RECOVERABLE_SIZE_BYTES, SIGNATURE_SIZE_BYTES
 from cardbench.protocol.calypso.pki.key_reference import (
@@ -31,6 +30,10 @@ from cardbench.protocol.calypso.pki.key_reference import (
     encode_aid,
     parse_aid,
 )
+from cardbench.protocol.calypso.pki.sizes import (
+    CARD_CERTIFICATE_SIZE_BYTES,
+    PUBLIC_KEY_SIZE_BYTES,
+)
 from cardbench.protocol.calypso.startup import STARTUP_SIZE_BYTES
 from cardbench.protocol.errors import MalformedCertificate, UnknownCertificateType, UsageError
 
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
 
 CARD_CERTIFICATE_TYPE: Final = 0x91
 CARD_CERTIFICATE_VERSION: Final = 0x01
-CARD_CERTIFICATE_SIZE_BYTES: Final = 316
 
 _NAME: Final = "card certificate"
 _SIGNED_SIZE: Final = CARD_CERTIFICATE_SIZE_BYTES - SIGNATURE_SIZE_BYTES

@@ -21,14 +21,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
+from cardbench.protocol.calypso.pki.sizes import (
+    CARD_SIGNATURE_SIZE_BYTES,
+    KEY_PAIR_SIZE_BYTES,
+    PRIVATE_KEY_SIZE_BYTES,
+    PUBLIC_KEY_SIZE_BYTES,
+)
 from cardbench.protocol.errors import InvalidSignature, UsageError
 
-PUBLIC_KEY_SIZE_BYTES: Final = 64
-PRIVATE_KEY_SIZE_BYTES: Final = 32
-KEY_PAIR_SIZE_BYTES: Final = PUBLIC_KEY_SIZE_BYTES + PRIVATE_KEY_SIZE_BYTES
-CARD_SIGNATURE_SIZE_BYTES: Final = 64
-CURVE_OID: Final = bytes.fromhex("06082A8648CE3D030107")
-"""The data of Generate Asymmetric Key Pair: object identifier of secp256r1, with tag and length."""
 KEY_MATERIAL_SIZE_BYTES: Final = 40
 """Random bytes that one private key is made of: 64 bits more than it has, against bias."""
 
