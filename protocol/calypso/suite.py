@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from importlib.metadata import entry_points
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from cardbench.protocol.errors import UsageError
 
@@ -203,7 +203,7 @@ def load_suite(name: str = DEFAULT_SUITE) -> SymmetricSuite:
     """Return the suite registered under `name`.
 
     Raises:
-        UsageError: no distribution registers that name.
+        UsageError: no distribution registers that name, or what it registers is no suite.
     """
     if name == DEFAULT_SUITE:
         from cardbench.protocol.calypso.aes_suite import AesSuite  # noqa: PLC0415 - it imports us
@@ -213,8 +213,16 @@ def load_suite(name: str = DEFAULT_SUITE) -> SymmetricSuite:
     if name not in found:
         known = ", ".join(sorted({DEFAULT_SUITE, *found}))
         raise UsageError(f"no symmetric suite {name!r}; installed: {known}")
-    suite: SymmetricSuite = found[name].load()()
-    return suite
+    point = found[name]
+    try:
+        suite = point.load()()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise UsageError(f"symmetric suite {name!r} ({point.value}): {error}") from error
+    members = [member for member in vars(SymmetricSuite) if not member.startswith("_")]
+    missing = [member for member in ("name", *members) if not hasattr(suite, member)]
+    if missing:
+        raise UsageError(f"symmetric suite {name!r} ({point.value}) lacks: {', '.join(missing)}")
+    return cast("SymmetricSuite", suite)
 
 
 @cache
