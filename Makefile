@@ -63,7 +63,7 @@ fuzz: $(STAMP) ## the property tests, long and with fresh examples
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m hypothesis
 
 coverage: $(STAMP) ## all tests with branch coverage; each room has a floor
-	PYTHONPATH=tools $(PYTEST) -p room_floors -p unexpected_skips --cov --cov-report=term
+	PYTHONPATH=tools $(PYTEST) -p room_floors -p unexpected_skips -p command_coverage --cov --cov-report=term
 
 pythons: $(STAMP) ## the quick tests on each supported Python of this machine
 	$(BIN)/python tools/pythons.py test
@@ -71,12 +71,14 @@ pythons: $(STAMP) ## the quick tests on each supported Python of this machine
 package: $(STAMP) ## build sdist and wheel, install the wheel in an empty environment, use it there
 	$(PYTEST) -m package
 
-docs: $(STAMP) ## draw the pictures of the documentation anew
+docs: $(STAMP) ## draw the pictures of the documentation and write the command pages anew
 	$(BIN)/python tools/rooms_picture.py
+	$(BIN)/python tools/command_pages.py
 	$(BIN)/python tools/run_picture.py
 
-docs-check: $(STAMP) ## fail if a picture of the documentation is not up to date
+docs-check: $(STAMP) ## fail if a picture or command page of the documentation is not up to date
 	$(BIN)/python tools/rooms_picture.py --check
+	$(BIN)/python tools/command_pages.py --check
 	$(BIN)/python tools/run_picture.py --check
 
 # The full test run comes last, so that its summary closes the log.

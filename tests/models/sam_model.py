@@ -112,6 +112,8 @@ class SamModel:
             else:
                 data, sw = self.execute(command)
         except No as no:
+            if command.ins == 0xC0:  # refused: what waits still waits
+                self.pending = pending
             return Expected([], no.sw)
         most = command.ne or 256
         if len(data) > most:

@@ -5,14 +5,11 @@ The power fails now and then inside a command: the model then stands before or b
 
 from __future__ import annotations
 
-import ast
 import copy
-from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from models import sam_model
 from models.sam_model import SamModel, Sealed
 
 from cardbench.emulator.chassis import Clock, Entropy, Memory, Moment, Tear
@@ -501,15 +498,3 @@ CONTENTS: dict[str, st.SearchStrategy[bytes]] = {
 }
 
 TestSamAgainstItsModel = pytest.mark.slow(SamMachine.TestCase)
-
-
-def test_the_model_knows_nothing_of_the_emulator() -> None:
-    tree = ast.parse(Path(sam_model.__file__).read_text(encoding="utf-8"))
-    imported = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            imported.add(node.module or "")
-    ours = {name for name in imported if name.startswith(("cardbench", "."))}
-    assert ours == {"cardbench.protocol.apdu"}

@@ -1,0 +1,155 @@
+"""A pytest plug-in: which status words of which commands the tests reached.
+
+Loaded with `-p command_coverage`. Every software card that a test makes tells of each command and the
+status word it got; the summary says for each command table how many of the declared pairs were reached,
+names the others, and names answers that no row declares. A pair that nobody reaches is a failure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+from command_pages import PAGES, load
+
+from cardbench.emulator.chassis import SoftwareCard
+from cardbench.protocol.status import StatusWord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+    from cardbench.emulator.chassis import CommandTable
+    from cardbench.protocol.apdu import CommandApdu
+
+Reached: TypeAlias = Counter[tuple[str, str, int]]
+"""How often: card class, row (or `other parameters of XX`), status word."""
+
+REACHED = pytest.StashKey[Reached]()
+COMMON = frozenset(
+    (StatusWord.WRONG_LENGTH, StatusWord.INS_NOT_SUPPORTED, StatusWord.CLA_NOT_SUPPORTED)
+)
+_WORKER_KEY = "commands reached"
+
+
+def tables() -> dict[str, CommandTable[Any]]:
+    """Return the command tables by the name of their page."""
+    return {page.title: load(page) for page in PAGES}
+
+
+def families() -> dict[str, str]:
+    """Return the name of a page by the module that its cards come from."""
+    return {page.filled_by: page.title for page in PAGES}
+
+
+def family_of(card: SoftwareCard[Any]) -> str | None:
+    """Return the page that a card's commands are on."""
+    module = type(card).__module__
+    return next(
+        (title for prefix, title in families().items() if f"{module}.".startswith(f"{prefix}.")),
+        None,
+    )
+
+
+def row_name(table: CommandTable[Any], command: CommandApdu) -> str:
+    """Name the row that a command meant; rows that differ by Lc alone by the length it has."""
+    fitting = [
+        row
+        for row in table.rows_for(command)
+        if row.p1.allows(command.p1) and row.p2.allows(command.p2)
+    ]
+    if not fitting:
+        return f"other parameters of {command.ins:02X}"
+    exact = [row for row in fitting if len(command.data) in row.lc]
+    return (exact or fitting)[0].name
+
+
+class Recorder:
+    """Counts what the cards tell."""
+
+    def __init__(self) -> None:
+        self.reached: Reached = Counter()
+        self._tables = tables()
+
+    def watch(self, card: SoftwareCard[Any]) -> None:
+        """Let a card tell of its commands."""
+        family = family_of(card)
+        if family is not None:
+            card.on_command = partial(self._record, family)
+
+    def _record(self, family: str, command: CommandApdu, sw: int) -> None:
+        self.reached[family, row_name(self._tables[family], command), int(sw)] += 1
+
+
+def summary(reached: Iterable[tuple[str, str, int]]) -> tuple[list[str], int]:
+    """Return the lines of the report and how many declared pairs were not reached."""
+    by_family: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    for family, name, sw in reached:
+        by_family[family].add((name, sw))
+    lines, missing_in_all = [], 0
+    for family, table in tables().items():
+        declared = {(row.name, int(sw)) for row in table for sw in row.answers}
+        # A product that lacks a row refuses its parameters.
+        lacking = {(row.name, int(table.parameter_refusal(row.ins))) for row in table}
+        found = by_family[family]
+        missing = sorted(declared - found)
+        missing_in_all += len(missing)
+        lines.append(f"{family}: {len(declared & found)} of {len(declared)} status words reached")
+        lines += [f"  not reached: {name} {sw:04X}" for name, sw in missing]
+        lines += [
+            f"  not declared: {name} {sw:04X}"
+            for name, sw in sorted(found - declared - lacking)
+            if not name.startswith("other") and sw not in COMMON and sw >> 8 != 0x61
+        ]
+    return lines, missing_in_all
+
+
+def _wrapped(
+    method: Callable[..., Any], watch: Callable[[SoftwareCard[Any]], None]
+) -> Callable[..., Any]:
+    @wraps(method)
+    def wrapper(self: SoftwareCard[Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        result = method(self, *arguments, **options)
+        watch(self if result is None else result)
+        return result
+
+    return wrapper
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let every card that is made from now on be watched, and every fork of one."""
+    recorder = Recorder()
+    config.stash[REACHED] = recorder.reached
+    SoftwareCard.__init__ = _wrapped(SoftwareCard.__init__, recorder.watch)  # type: ignore[method-assign]
+    SoftwareCard.fork = _wrapped(SoftwareCard.fork, recorder.watch)  # type: ignore[method-assign]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - a worker of pytest-xdist
+    """Take over what a worker process reached."""
+    for family, name, sw in getattr(node, "workeroutput", {}).get(_WORKER_KEY, ()):
+        node.config.stash[REACHED][family, name, sw] += 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Fail the run if a declared pair was not reached."""
+    result = yield
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_WORKER_KEY] = [list(pair) for pair in config.stash[REACHED]]
+    elif not config.option.collectonly:
+        reached = config.stash[REACHED]
+        session.testsfailed += summary(reached)[1]
+    return result
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the report."""
+    terminalreporter.section("status words of commands")
+    reached = config.stash[REACHED]
+    for one in summary(reached)[0]:
+        terminalreporter.write_line(one)
