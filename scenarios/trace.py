@@ -17,6 +17,7 @@ from cardbench.protocol.calypso.ins import CalypsoIns, DataObject, SamIns
 from cardbench.protocol.errors import MalformedApdu, ReaderError
 from cardbench.protocol.hexadecimal import to_hex
 from cardbench.protocol.status import describe
+from cardbench.protocol.wallet import CLA_WALLET, WalletIns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,11 +175,17 @@ def command_name(role: Role, command: bytes) -> str:
     if len(command) < HEADER_SIZE_BYTES:
         return "no command"
     try:
-        known = SamIns(command[1]) if role is Role.SAM else CalypsoIns(command[1])
+        known = _instructions(role, command[0])(command[1])
     except ValueError:
         return f"INS {command[1]:02X}"
     words = known.name.split("_")
     return " ".join(word if word in _ABBREVIATIONS else word.capitalize() for word in words)
+
+
+def _instructions(role: Role, cla: int) -> type[CalypsoIns | SamIns | WalletIns]:
+    if role is Role.SAM:
+        return SamIns
+    return WalletIns if cla == CLA_WALLET else CalypsoIns
 
 
 _ABBREVIATIONS = frozenset({"PIN", "SV", "PSO", "SAM"})
@@ -198,9 +205,11 @@ def _is_secret(role: Role, command: bytes) -> bool:
     """Whether the data field holds what only card and holder may know."""
     if len(command) <= HEADER_SIZE_BYTES + 1:
         return False  # no data field
-    _, ins, p1, p2 = command[:HEADER_SIZE_BYTES]
+    cla, ins, p1, p2 = command[:HEADER_SIZE_BYTES]
     if role is Role.SAM:
         return ins == SamIns.UNLOCK
+    if cla == CLA_WALLET:
+        return ins == WalletIns.VERIFY
     if ins == CalypsoIns.CHANGE_KEY:  # a key, and mostly a PIN, is sent enciphered
         start, end = _data_span(command)
         return p2 == CHANGE_PIN_P2 and end - start == PLAIN_PIN_SIZE_BYTES

@@ -8,6 +8,7 @@ import typer
 
 import cardbench
 from cardbench.scenarios.backends import KINDS
+from cardbench.scenarios.cli import DEFAULT_WALLET_PIN, WALLET_LINES
 
 BACKENDS = "; ".join(f"[bold]{kind.name}[/]: {kind.summary}" for kind in KINDS)
 
@@ -111,6 +112,27 @@ def stories(*, json: AsJson = False) -> None:
         print_json({"stories": listed})
     else:
         print_stories(found)
+
+
+@app.command(
+    WALLET_LINES,
+    help="A Java Card with a Wallet, spoken to line by line: command APDUs in hexadecimal on standard input, "
+    "response APDUs on standard output.\n\n"
+    "The Wallet is installed, not selected. RESET answers ATR and the answer to reset; NEW, or NEW and a "
+    "PIN, takes another card and answers OK. Blank lines and lines that begin with # have no answer; what is "
+    "no hexadecimal is answered with ! and a name.",
+    epilog="[bold]Example[/]\n\nprintf '00A4040008F234123456100001\\nB050000002\\n' | cardbench wallet-lines",
+)
+def wallet_lines(
+    *,
+    pin: Annotated[
+        str, typer.Option("--pin", help="PIN of the Wallet: 1 to 8 bytes in hexadecimal.")
+    ] = DEFAULT_WALLET_PIN,
+) -> None:
+    """Speak to a Wallet line by line."""
+    from cardbench.scenarios.cli.wallet_lines import run as run_wallet_lines
+
+    run_wallet_lines(pin)
 
 
 @app.command(

@@ -18,6 +18,7 @@ STORIES: Mapping[str, str] = {
     "identify": "cardbench.scenarios.stories.identify:IDENTIFY",
     "validation": "cardbench.scenarios.stories.validation:VALIDATION",
     "sale": "cardbench.scenarios.stories.sale:SALE",
+    "wallet": "cardbench.scenarios.stories.wallet:WALLET",
 }
 """Name of each story, and where it is: `module:attribute`."""
 
