@@ -152,6 +152,42 @@ def test_a_cut_does_leave_a_mixture_that_recovery_mends() -> None:
     assert any(TORN in state.values() for state in mixed)
 
 
+KEY: Key = ("key",)
+OLD, NEW, MIXED = b"oooo", b"nnnn", b"nnoo"
+ENTRY: Value = (KEY, NEW)
+
+
+@pytest.mark.parametrize(
+    ("write", "moment", "value", "journal", "mark"),
+    [
+        (0, Moment.BEFORE, OLD, {}, None),
+        (0, Moment.INSIDE, OLD, {0: TORN}, None),
+        (0, Moment.AFTER, OLD, {0: ENTRY}, None),
+        (1, Moment.BEFORE, OLD, {0: ENTRY}, None),
+        (1, Moment.INSIDE, OLD, {0: ENTRY}, TORN),
+        (1, Moment.AFTER, OLD, {0: ENTRY}, 1),
+        (2, Moment.BEFORE, OLD, {0: ENTRY}, 1),
+        (2, Moment.INSIDE, MIXED, {0: ENTRY}, 1),
+        (2, Moment.AFTER, NEW, {0: ENTRY}, 1),
+        (3, Moment.BEFORE, NEW, {0: ENTRY}, 1),
+        (3, Moment.INSIDE, NEW, {0: ENTRY}, TORN),
+        (3, Moment.AFTER, NEW, {}, None),
+    ],
+)
+def test_each_cut_leaves_this_behind(
+    write: int, moment: Moment, value: bytes, journal: dict[int, Value], mark: Value
+) -> None:
+    memory = Memory({KEY: OLD})
+    memory.arm(Tear(write, moment))
+    with pytest.raises(PowerLoss):
+        memory.commit({KEY: NEW})
+    assert memory.image() == MemoryImage({KEY: value}, journal, mark)
+    before = memory.writes
+    memory.recover()
+    expected = 2 if mark == 1 else int(bool(journal or mark))
+    assert memory.writes - before == expected
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_commit_of_n_objects_offers_2n_plus_2_cuts(name: str) -> None:
     changes = CHANGES[name]
