@@ -6,9 +6,9 @@ Rules:
 - The group stops at the first answer whose status word is not among the command's success words,
   unless told not to stop. The error carries every answer so far.
 - `61xx`: GET RESPONSE until all is there; the answers' data are joined, the last status word stays.
-- `6Cxx` without data: the command is sent once more with Le = xx. Not where the caller digests what he
-  sends (`digested`): there the byte string that was digested must be the one that the card executes, so
-  `6Cxx` is an answer like any other.
+- `6Cxx` without data: a command that ends with Le is sent once more with Le = xx. Not where the caller
+  digests what he sends (`digested`): there the byte string that was digested must be the one that the
+  card executes, so `6Cxx` is an answer like any other.
 - A case 4 command answered by a success word and no data: GET RESPONSE with the command's Le. If that
   is refused there was nothing to fetch, and the first answer stands.
 - GET RESPONSE carries the logical channel of an interindustry command, else class 00.
@@ -25,9 +25,10 @@ import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 from cardbench.protocol.calypso.ins import CalypsoIns
-from cardbench.protocol.errors import CardError, ProtocolError, ReaderError
+from cardbench.protocol.errors import CardError, ProtocolError, ReaderError, UsageError
 from cardbench.protocol.status import StatusWord
 from cardbench.terminal.card.requests import ChannelControl
+from cardbench.terminal.readers.protocols import PhysicalProtocol, physical_protocol
 from cardbench.terminal.readers.reader import Traffic
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class CardChannel:
         observer: sees what goes over the channel; None: nobody looks.
         exchanges: groups sent so far.
         apdus: commands sent so far, GET RESPONSE and repeats included.
+        on_close: told when the physical channel is closed; None: nobody is.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -78,6 +80,8 @@ class CardChannel:
         self._send: Callable[[bytes], bytes] = reader.transmit
         self._atr: bytes | None = None
         self._generation = 0
+        self._protocols: dict[str, str] = {}
+        self.on_close: Callable[[], None] | None = None
 
     @classmethod
     def over(cls, reader: Reader | CardChannel) -> CardChannel:
@@ -100,6 +104,54 @@ class CardChannel:
         return self._atr is not None
 
     @property
+    def is_card_present(self) -> bool:
+        """Whether a card is in the reader.
+
+        Raises:
+            ReaderError: the reader cannot be asked.
+        """
+        return self.reader.state().present
+
+    # Protocols
+
+    def activate_protocol(self, physical: str, logical: str) -> None:
+        """Look for a physical protocol, and call it by a logical name in selections.
+
+        Raises:
+            UsageError: an empty name, or a physical protocol that no reader here can tell.
+        """
+        _check_protocol(physical)
+        if not logical:
+            raise UsageError("a protocol needs a logical name")
+        self._protocols[physical] = logical
+
+    def deactivate_protocol(self, physical: str) -> None:
+        """Do not look for a physical protocol any more. Raises as `activate_protocol`."""
+        _check_protocol(physical)
+        self._protocols.pop(physical, None)
+
+    @property
+    def has_protocols(self) -> bool:
+        """Whether any protocol is activated."""
+        return bool(self._protocols)
+
+    @property
+    def current_protocol(self) -> str | None:
+        """Physical protocol of the card on the open channel, if it is an activated one."""
+        if self._atr is None:
+            return None
+        physical = physical_protocol(self._atr, is_contactless=self.reader.is_contactless)
+        return physical if physical in self._protocols else None
+
+    @property
+    def logical_protocol(self) -> str | None:
+        """Logical name of the current protocol."""
+        current = self.current_protocol
+        return None if current is None else self._protocols[current]
+
+    # Physical channel
+
+    @property
     def generation(self) -> int:
         """How often the physical channel was opened: another number, another activation of a card."""
         return self._generation
@@ -110,14 +162,14 @@ class CardChannel:
         return Traffic(self.exchanges, self.apdus)
 
     def open(self) -> bytes:
-        """Open the physical channel, if it is not open; return the ATR.
+        """Open the physical channel, or make sure that it is still open to the card; return the ATR.
 
         Raises:
             ReaderError: no card, mute card, or no reader.
         """
-        atr = self._atr
-        if atr is None:
-            atr = self._atr = self.reader.connect()
+        atr = self.reader.connect()
+        if atr != self._atr:
+            self._atr = atr
             self._generation += 1
         return atr
 
@@ -125,6 +177,8 @@ class CardChannel:
         """Close the physical channel; harmless when it is closed."""
         self._atr = None
         self.reader.disconnect()
+        if self.on_close is not None:
+            self.on_close()
 
     def transmit(
         self,
@@ -207,7 +261,8 @@ class CardChannel:
         """Fetch what an answer announces: `61xx`, `6Cxx`, or a case 4 success without data."""
         _check(request, response)
         sw1 = response[-2]
-        if sw1 == _SW1_WRONG_LE and len(response) == 2 and len(command) > 4 and not digested:
+        ends_with_le = len(command) == 5 or (len(command) > 6 and command[4] == len(command) - 6)
+        if sw1 == _SW1_WRONG_LE and len(response) == 2 and ends_with_le and not digested:
             response = self._again(command[:-1] + response[-1:], request)
             sw1 = response[-2]
         if sw1 == _SW1_MORE:
@@ -237,6 +292,12 @@ class CardChannel:
         self.apdus += 1
         _check(request, response)
         return response
+
+
+def _check_protocol(physical: str) -> None:
+    if physical not in set(PhysicalProtocol):
+        known = ", ".join(PhysicalProtocol)
+        raise UsageError(f"no physical protocol {physical!r}; readers here can tell: {known}")
 
 
 def _get_response(command: bytes, le: int) -> bytes:

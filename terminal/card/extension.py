@@ -33,12 +33,15 @@ class CardSelectionRequest(NamedTuple):
     """What one case of a selection sends besides SELECT.
 
     Attributes:
-        requests: commands to send after the SELECT; all are sent, whatever the answers.
+        requests: commands to send after the SELECT.
         success: status words of SELECT that count as a match.
+        stop_on_unsuccessful: whether a command whose status word is no success ends the selection with
+            an error; otherwise all commands are sent, whatever the answers.
     """
 
     requests: Sequence[ApduRequest] = ()
     success: frozenset[int] = SUCCESS
+    stop_on_unsuccessful: bool = False
 
 
 class CardSelectionResponse(NamedTuple):

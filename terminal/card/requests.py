@@ -33,6 +33,7 @@ class ApduRequest(Protocol):
     Attributes:
         apdu: encoded command; a case 4 command carries Le, `00` is the usual one.
         success: status words that are right, 9000 always among them.
+        name: what the command is called.
     """
 
     @property
@@ -43,6 +44,11 @@ class ApduRequest(Protocol):
     @property
     def success(self) -> frozenset[int]:
         """Status words that are right."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What the command is called."""
         ...
 
     def describe(self) -> str:
