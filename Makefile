@@ -55,6 +55,7 @@ lint: $(STAMP) ## ruff, formatting, import contracts
 type: $(STAMP) ## mypy, strict
 	$(BIN)/mypy -p cardbench
 	$(BIN)/mypy tools
+	cd benchmarks && MYPYPATH=../src ../$(BIN)/mypy --config-file ../pyproject.toml .
 
 test: $(STAMP) ## all tests, on one Python
 	$(PYTEST)
@@ -70,6 +71,9 @@ pythons: $(STAMP) ## the quick tests on each supported Python of this machine
 
 package: $(STAMP) ## build sdist and wheel, install the wheel in an empty environment, use it there
 	$(PYTEST) -m package
+
+bench: $(STAMP) ## measure, each thing beside a reference in the same run; fails below the floors
+	$(BIN)/python benchmarks/validation.py
 
 docs: $(STAMP) ## draw the pictures of the documentation and write the command pages anew
 	$(BIN)/python tools/rooms_picture.py
