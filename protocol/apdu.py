@@ -30,6 +30,9 @@ class IsoCase(IntEnum):
     DATA_IN_OUT = 4
 
 
+_new = tuple.__new__  # what a named tuple's own constructor does, without its Python frame
+
+
 class CommandApdu(NamedTuple):
     """A command APDU.
 
@@ -90,18 +93,19 @@ class CommandApdu(NamedTuple):
             MalformedApdu: shorter than four bytes, or Lc does not fit the length.
         """
         length = len(raw)
-        if length == 5:
-            return cls(raw[0], raw[1], raw[2], raw[3], b"", raw[4] or SHORT_NE_MAX)
         if length < 4:
             raise MalformedApdu(f"command APDU of {length} byte(s); at least 4 are needed")
+        cla, ins, p1, p2 = raw[:4]
+        if length == 5:
+            return _new(cls, (cla, ins, p1, p2, b"", raw[4] or SHORT_NE_MAX, False))
         if length == 4:
-            return cls(raw[0], raw[1], raw[2], raw[3])
+            return _new(cls, (cla, ins, p1, p2, b"", None, False))
         nc = raw[4]
         if nc:
             if length == 5 + nc:
-                return cls(raw[0], raw[1], raw[2], raw[3], raw[5:])
+                return _new(cls, (cla, ins, p1, p2, raw[5:], None, False))
             if length == 6 + nc:
-                return cls(raw[0], raw[1], raw[2], raw[3], raw[5:-1], raw[-1] or SHORT_NE_MAX)
+                return _new(cls, (cla, ins, p1, p2, raw[5:-1], raw[-1] or SHORT_NE_MAX, False))
             raise MalformedApdu(f"Lc says {nc} data byte(s), {length - 5} byte(s) follow it")
         return cls._parse_extended(raw)
 

@@ -20,6 +20,7 @@ Source: our choice, to the requirements of calypso-card §10.2.
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
@@ -32,8 +33,12 @@ _KEY_PADDING = bytes(5)
 _TERMINAL_MAC, _CARD_MAC, _TERMINAL_PROOF, _CARD_PROOF, _CIPHER = (bytes((n,)) for n in range(1, 6))
 
 
+_aes = lru_cache(256)(algorithms.AES128)
+"""A key as the library wants it; the same few keys are used again and again."""
+
+
 def _cmac(key: bytes, message: bytes) -> bytes:
-    mac = CMAC(algorithms.AES128(key))
+    mac = CMAC(_aes(key))
     mac.update(message)
     return mac.finalize()
 
@@ -46,7 +51,7 @@ def _frame(label: bytes, *fields: bytes) -> bytes:
 
 
 def _counter_mode(key: bytes, start: bytes, data: bytes) -> bytes:
-    return Cipher(algorithms.AES128(key), modes.CTR(start)).encryptor().update(data)
+    return Cipher(_aes(key), modes.CTR(start)).encryptor().update(data)
 
 
 def _seal(key: bytes, label: bytes, context: tuple[bytes, ...], content: bytes) -> bytes:
@@ -81,10 +86,7 @@ class AesSessionDigest:
         self.elements += 1
 
     def _mac(self, label: bytes) -> bytes:
-        mac = CMAC(algorithms.AES128(self._key))
-        mac.update(bytes(self._transcript))
-        mac.update(label)
-        return mac.finalize()[:8]
+        return _cmac(self._key, bytes(self._transcript) + label)[:8]
 
     def terminal_mac(self) -> bytes:
         """8 bytes over the transcript under the label of the terminal's MAC."""
