@@ -136,6 +136,30 @@ def wallet_lines(
 
 
 @app.command(
+    help="Tear a story: cut the card's power before, inside and after every write of its memory, again at "
+    "every write of the recovery that follows, and after every command.\n\n"
+    "After each cut the card must be as before or as after the story, never a mixture; its transaction "
+    "counter may have moved one step, never back; and the story, played again, must come to its end.",
+    epilog="[bold]Examples[/]\n\ncardbench tear validation\n\ncardbench tear sale --seed 7 --json",
+)
+def tear(
+    story: Annotated[str, typer.Argument(help="Which story; `cardbench stories` lists them.")],
+    *,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", min=0, help="Where all randomness comes from; without it a seed is drawn."
+        ),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Tear a story."""
+    from cardbench.scenarios.cli.tear import tear as tear_story
+
+    tear_story(story, seed=seed, as_json=json)
+
+
+@app.command(
     help="Tell what this machine can do, what is missing, and the command that mends it.\n\n"
     "The exit status is 1 where the bench cannot run at all, 0 otherwise: a missing part that only some "
     "work needs is named, no more."

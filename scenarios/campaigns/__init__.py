@@ -1,0 +1,1 @@
+"""Campaigns: a story again and again, with something different each time."""
