@@ -89,7 +89,7 @@ class Peer:
     def _is_digested(command: bytes) -> bool:
         if command[1:4] == b"\xb2\0\0":
             return False
-        return command[1] not in (0x8E, 0x82, 0xC0)
+        return command[1:2] not in (b"\x8e", b"\x82", b"\xc0")
 
     # Keys
 

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from support.calypso_peer import Peer
 
-from cardbench.emulator.calypso import card_of
+from cardbench.emulator.calypso import CalypsoCard
+from cardbench.emulator.calypso.factory import factory_memory
 from cardbench.emulator.calypso.personalisation import load_preset, parse_personalisation
-from cardbench.emulator.chassis import Entropy
+from cardbench.emulator.chassis import Entropy, Memory
+from cardbench.protocol.calypso.suite import load_suite
 
 if TYPE_CHECKING:
-    from cardbench.emulator.calypso import CalypsoCard
     from cardbench.emulator.calypso.personalisation import Personalisation
+    from cardbench.emulator.chassis import Key, Value
 
 _FILES = (
     # LID, SFI, type, records, size, access, reference
@@ -57,13 +59,19 @@ _KVC |= {"light-classic": 0x79, "light-reference": 0x79, "hoplink-small": 0x0C}
 _KVC |= {"kit-regular": 0x79}
 
 
+_factory: dict[str, dict[Key, Value]] = {}
+
+
 def made(preset: str = "workshop", *, seed: bytes = b"card", **changes: object) -> CalypsoCard:
-    """Make a card of a preset, of the workshop, or of `PRESET workshop`."""
-    if preset.endswith("workshop"):
-        card = workshop(preset.removesuffix("workshop").strip() or "bench-small", **changes)
-    else:
-        card = load_preset(preset, **changes)
-    return card_of(card, entropy=Entropy(seed))
+    """Make a card of a preset, of the workshop, or of `PRESET workshop`; the factory works once for each."""
+    name = f"{preset} {changes}"
+    if name not in _factory:
+        if preset.endswith("workshop"):
+            card = workshop(preset.removesuffix("workshop").strip() or "bench-small", **changes)
+        else:
+            card = load_preset(preset, **changes)
+        _factory[name] = factory_memory(card, load_suite())
+    return CalypsoCard(Memory(_factory[name]), entropy=Entropy(seed))
 
 
 def peer_of(preset: str = "workshop", *, seed: bytes = b"card", **changes: object) -> Peer:
