@@ -10,8 +10,9 @@ A command passes these stations, in this order; the first that objects answers.
 3. *Table.* Instruction (6D00), P1 and P2 (6B00), Lc (6700), in or outside a session (6985): `table.py`.
 4. *Handler*: file, type, record, access condition, data, session buffer, then the effect
    (calypso-card §4.22).
-5. *Digest.* In a session, command and answer are absorbed, refused ones too; in an encrypted section
-   the data field is deciphered before station 2 and enciphered behind station 4.
+5. *Digest.* In a session, command and answer are absorbed, refused ones too, into what the MAC or the
+   card's signature covers; in an encrypted section the data field is deciphered before station 2 and
+   enciphered behind station 4.
 
 What a handler changes goes through `modify`: in a session into the session's provisional changes, which
 Close commits as one, outside straight into the memory. So a session is atomic, and a refusal has
@@ -28,7 +29,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from cardbench.emulator.calypso import commands as _handlers  # noqa: F401 - they fill the table
-from cardbench.emulator.calypso.state import Volatile
+from cardbench.emulator.calypso.state import SessionMode, Volatile
 from cardbench.emulator.calypso.structure import (
     STRUCTURE_KEY,
     TRANSACTION_COUNTER_KEY,
@@ -37,7 +38,7 @@ from cardbench.emulator.calypso.structure import (
     Structure,
     read_structure,
 )
-from cardbench.emulator.calypso.table import ANYWHERE, INSIDE
+from cardbench.emulator.calypso.table import ANYWHERE, INSIDE, NEEDS_KEY
 from cardbench.emulator.chassis import Refusal, SoftwareCard
 from cardbench.protocol.apdu import CommandApdu, without_le_of_case_4
 from cardbench.protocol.calypso.file_header import AccessCondition, EfAccess
@@ -49,9 +50,6 @@ if TYPE_CHECKING:
     from cardbench.emulator.calypso.state import Session
     from cardbench.emulator.chassis import Clock, CommandRow, Entropy, Key, Memory, Value
 
-_UNDIGESTED: Final = frozenset(
-    (CalypsoIns.CLOSE_SECURE_SESSION, CalypsoIns.MANAGE_SECURE_SESSION, CalypsoIns.GET_RESPONSE)
-)
 _STORED_VALUE: Final = frozenset(
     (CalypsoIns.SV_GET, CalypsoIns.SV_RELOAD, CalypsoIns.SV_DEBIT, CalypsoIns.SV_UNDEBIT)
 )
@@ -142,13 +140,13 @@ class CalypsoCard(SoftwareCard[Volatile]):
         self, volatile: Volatile, session: Session, command: CommandApdu, raw: bytes
     ) -> tuple[bytes, int]:
         is_digested = not (
-            command.ins in _UNDIGESTED
+            command.ins in session.undigested
             or (command.ins == CalypsoIns.READ_RECORDS and not (command.p1 or command.p2))
         )
         digest = session.digest
         encrypted = session.encrypted and is_digested
         if encrypted and command.data and not command.extended:
-            data = digest.cipher(command.data)
+            data = session.mac_digest.cipher(command.data)
             command = command._replace(data=data)
             raw = raw[:5] + data + raw[5 + len(data) :]
         file = volatile.file
@@ -165,7 +163,7 @@ class CalypsoCard(SoftwareCard[Volatile]):
                 digest.absorb(without_le_of_case_4(raw))
             plain = data
             if encrypted:
-                data = digest.cipher(plain)
+                data = session.mac_digest.cipher(plain)
             digest.absorb(plain + sw.to_bytes(2))
         return data, sw
 
@@ -177,7 +175,10 @@ class CalypsoCard(SoftwareCard[Volatile]):
         row = volatile.application.commands.find(command)
         self.last_row = row
         where = row.where
-        if where != ANYWHERE and (volatile.session is None) == (where == INSIDE):
+        session = volatile.session
+        if where != ANYWHERE and (session is None) == (where == INSIDE):
+            raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
+        if session is not None and session.mode is SessionMode.PKI and NEEDS_KEY in row.traits:
             raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
         answer = row.handler(self, command)
         return answer if isinstance(answer, tuple) else (answer, _OK)

@@ -16,9 +16,12 @@ from cardbench.emulator.calypso.structure import (
     STRUCTURE_KEY,
     TRANSACTION_COUNTER_KEY,
     Profile,
+    ca_certificate_key,
+    card_certificate_key,
     content_key,
     invalidated_key,
     key_slot_key,
+    pki_key_pair_key,
     ratified_key,
     shared_content_key,
 )
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
         FileModel,
         KeyModel,
         Personalisation,
+        PkiModel,
     )
     from cardbench.emulator.chassis import Clock, Entropy, Key, Value
     from cardbench.protocol.calypso.suite import SymmetricSuite
@@ -102,6 +106,8 @@ def factory_memory(card: Personalisation, suite: SymmetricSuite) -> dict[Key, Va
         memory[ratified_key(application.lid)] = 1
         for index, key in enumerate(application.keys, start=1):
             memory[key_slot_key(application.lid, index)] = _slot(card, key, suite)
+        if application.pki is not None:
+            memory |= _pki_objects(card, application, application.pki)
     if card.purse is not None:
         memory[PURSE_KEY] = (card.purse.balance, card.purse.transaction_number, bytes(6))
         memory |= {key: bytes(size) for key, size in _PURSE_LOG_SIZES.items()}
@@ -121,6 +127,41 @@ def factory_memory(card: Personalisation, suite: SymmetricSuite) -> dict[Key, Va
 def _slot(card: Personalisation, key: KeyModel, suite: SymmetricSuite) -> Value:
     value = key.value or suite.diversify(public_test_master(key.kif, key.kvc), card.serial)
     return (key.kif, key.kvc, key.algorithm, value)
+
+
+def _pki_objects(
+    card: Personalisation, application: ApplicationModel, pki: PkiModel
+) -> dict[Key, Value]:
+    """Make key pair and certificates of an application; the public test CA signs."""
+    from cardbench.protocol.calypso.pki import (  # noqa: PLC0415 - few cards need it
+        card_key,
+        issuing,
+        public_test_keys,
+    )
+
+    key = (
+        card_key.parse_private_key(pki.private_key)
+        if pki.private_key is not None
+        else public_test_keys.public_test_card_key(card.serial, application.aid)
+    )
+    request = issuing.CardRequest(
+        aid=application.aid,
+        serial=card.serial,
+        startup=card.startup(application),
+        public_key=key.public_key(),
+        start_date=pki.start_date,
+        end_date=pki.end_date,
+        index=pki.index,
+    )
+    certificate = issuing.issue_card_certificate(
+        public_test_keys.public_test_ca(), request, today=public_test_keys.TEST_CHAIN_START
+    )
+    lid = application.lid
+    return {
+        pki_key_pair_key(lid): card_key.encode_key_pair(key),
+        card_certificate_key(lid): certificate.raw,
+        ca_certificate_key(lid): public_test_keys.public_test_ca_certificate().raw,
+    }
 
 
 def _content(card: Personalisation, file: FileModel, suite: SymmetricSuite) -> bytes:

@@ -19,6 +19,7 @@ Source: our choice; structures of calypso-card §8.3, keys of §10.5.
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from functools import reduce
 from importlib.resources import files
 from operator import xor
@@ -58,6 +59,8 @@ SERIAL_SIZE: Final = 8
 KEY_SIZE: Final = 16
 PURSE_LOG_SIZE: Final = 29
 LISTED_FILES_MAX: Final = 31
+TEST_CERTIFICATE_START: Final = date(2024, 1, 1)
+TEST_CERTIFICATE_END: Final = date(2099, 12, 31)
 
 CONDITIONS: Final = {
     "AA": (AccessCondition.ALWAYS, 1),
@@ -255,8 +258,23 @@ _PURSE_LOGS = {
 }
 
 
+class PkiModel(_Model):
+    """Key pair and certificates that an application has from the factory, under the public test CA.
+
+    Attributes:
+        private_key: scalar of 32 bytes; without one, a public test key made of serial number and AID.
+        start_date, end_date: validity of the card certificate.
+        index: card index.
+    """
+
+    private_key: HexBytes | None = Field(default=None, min_length=32, max_length=32, repr=False)
+    start_date: date | None = TEST_CERTIFICATE_START
+    end_date: date | None = TEST_CERTIFICATE_END
+    index: int = Field(ge=0, le=0xFFFF_FFFF, default=0)
+
+
 class ApplicationModel(_Model):
-    """An application (DF), or the master file."""
+    """An application (DF), or the master file; `pki` where it has a certificate from the factory."""
 
     lid: Lid
     aid: HexBytes = Field(min_length=5, max_length=16)
@@ -266,6 +284,7 @@ class ApplicationModel(_Model):
     access: Access
     keys: Annotated[tuple[KeyModel, KeyModel, KeyModel], BeforeValidator(_three_keys)]
     files: tuple[FileModel, ...] = ()
+    pki: PkiModel | None = None
 
     @property
     def conditions(self) -> tuple[bytes, bytes]:
@@ -415,6 +434,10 @@ class Personalisation(_Model):
         except MalformedCardData as error:
             raise ValueError(f"{name}: {error}") from None
         has_purse = application.type & profile.options & ApplicationOption.STORED_VALUE
+        if application.pki and not (
+            application.type & profile.options & ApplicationOption.PKI_MODE
+        ):
+            raise ValueError(f"{name} has a certificate, but no PKI mode")
         if self.purse is None and (has_purse or any(f.purse_log for f in application.files)):
             raise ValueError(f"{name} has Stored Value, but the card has no purse")
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, unique
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from cardbench.protocol.calypso.ins import CalypsoIns
 
 if TYPE_CHECKING:
     from cardbench.emulator.calypso.structure import Application, ElementaryFile
@@ -21,6 +23,24 @@ class SessionMode(Enum):
 
     REGULAR = 1
     EXTENDED = 2
+    PKI = 3
+
+
+@dataclass(slots=True)
+class PkiTranscript:
+    """What a card signs at the end of a PKI session; `message` grows with every element."""
+
+    message: bytes = field(repr=False)
+
+    def absorb(self, element: bytes) -> None:
+        """Write down one request (Le of case 4 dropped) or one answer with its status word."""
+        self.message += bytes((len(element) & 0xFF,)) + element
+
+
+UNDIGESTED: Final = frozenset(
+    (CalypsoIns.CLOSE_SECURE_SESSION, CalypsoIns.MANAGE_SECURE_SESSION, CalypsoIns.GET_RESPONSE)
+)
+"""What the MAC of a symmetric session leaves out, besides the ratification (calypso-card §5.2)."""
 
 
 @dataclass(slots=True)
@@ -28,28 +48,36 @@ class Session:
     """A running secure session.
 
     Attributes:
-        mode: regular or extended.
-        key_index: 1 issuer, 2 load, 3 debit.
+        mode: regular, extended or PKI.
+        key_index: 1 issuer, 2 load, 3 debit; 4 in a PKI session, which has no key.
         key: value of that key, 16 bytes; a ciphered PIN is deciphered with it.
-        digest: the MAC state shared with the terminal's SAM.
+        digest: the MAC state shared with the terminal's SAM, or what a PKI session signs.
         buffer_left: what the session buffer still holds, in the profile's unit.
         is_manageable: Manage Secure Session is authorised (flag 02 of the Open response).
         changes: provisional modifications; reads in the session see them.
         encrypted: an encrypted section is running.
         postponed: items for the Close response, `length ‖ data` each.
         sv_done: a Stored Value operation was done.
+        undigested: instructions that `digest` leaves out.
     """
 
     mode: SessionMode
     key_index: int
     key: bytes = field(repr=False)
-    digest: SessionDigest = field(repr=False)
+    digest: SessionDigest | PkiTranscript = field(repr=False)
     buffer_left: int
     is_manageable: bool
     changes: dict[Key, Value] = field(default_factory=dict, repr=False)
     encrypted: bool = False
     postponed: bytes = b""
     sv_done: bool = False
+    undigested: frozenset[int] = field(default=UNDIGESTED, repr=False)
+
+    @property
+    def mac_digest(self) -> SessionDigest:
+        """The MAC state of a session that has one: any but a PKI session."""
+        assert not isinstance(self.digest, PkiTranscript), "a PKI session has no MAC"
+        return self.digest
 
 
 class SvGet(NamedTuple):
@@ -94,6 +122,7 @@ class Volatile:
         prepared: a challenge, or an SV Get, that the command just before left for this one alone.
         preparing: the same, left by this command for the next.
         pre_open: a frozen answer to Open Secure Session.
+        put_data: first part of a certificate that Put Data brought: its tag and length, its bytes.
     """
 
     application: Application
@@ -104,3 +133,4 @@ class Volatile:
     prepared: bytes | SvGet | None = field(default=None, repr=False)
     preparing: bytes | SvGet | None = field(default=None, repr=False)
     pre_open: PreOpen | None = None
+    put_data: tuple[bytes, bytes] | None = field(default=None, repr=False)

@@ -54,6 +54,21 @@ def key_slot_key(lid: int, index: int) -> Key:
     return ("key", lid, index)
 
 
+def pki_key_pair_key(lid: int) -> Key:
+    """Name the object of a DF's key pair: X ‖ Y ‖ private scalar, 96 bytes; it may not be there."""
+    return ("pki", lid, "key pair")
+
+
+def card_certificate_key(lid: int) -> Key:
+    """Name the object of a DF's card certificate, 316 bytes; it may not be there."""
+    return ("pki", lid, "card certificate")
+
+
+def ca_certificate_key(lid: int) -> Key:
+    """Name the object of a DF's CA certificate, 384 bytes; it may not be there."""
+    return ("pki", lid, "CA certificate")
+
+
 def invalidated_key(lid: int) -> Key:
     """Name the object that says whether a DF is invalidated: 0 or 1."""
     return ("invalidated", lid)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from cardbench.emulator.calypso.commands import pki
 from cardbench.emulator.calypso.commands.selection import descriptor, file_header
 from cardbench.emulator.calypso.table import COMMANDS, UNDIGESTED
 from cardbench.emulator.chassis import ANY, NO_DATA, Refusal
@@ -90,10 +91,6 @@ def _historical_bytes(card: CalypsoCard) -> bytes:
     return atr[position : position + (atr[1] & _HISTORICAL_COUNT_MASK)]
 
 
-def _none(card: CalypsoCard) -> bytes:
-    return b""
-
-
 _OBJECTS: dict[int, Callable[[CalypsoCard], bytes]] = {
     DataObject.DF_NAME: _df_name,
     DataObject.FCP: _fcp,
@@ -102,11 +99,11 @@ _OBJECTS: dict[int, Callable[[CalypsoCard], bytes]] = {
     DataObject.AID_LIST: _other_aids,
     DataObject.TRACEABILITY_INFORMATION: _traceability,
     DataObject.HISTORICAL_BYTES: _historical_bytes,
-    DataObject.CARD_PUBLIC_KEY: _none,
-    DataObject.CA_CERTIFICATE: _none,
-    DataObject.CA_CERTIFICATE_END: _none,
-    DataObject.CARD_CERTIFICATE: _none,
-    DataObject.CARD_CERTIFICATE_END: _none,
+    DataObject.CARD_PUBLIC_KEY: pki.public_key,
+    DataObject.CA_CERTIFICATE: pki.ca_certificate_head,
+    DataObject.CA_CERTIFICATE_END: pki.ca_certificate_tail,
+    DataObject.CARD_CERTIFICATE: pki.card_certificate_head,
+    DataObject.CARD_CERTIFICATE_END: pki.card_certificate_tail,
 }
 
 

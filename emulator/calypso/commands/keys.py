@@ -17,6 +17,7 @@ from cardbench.emulator.calypso.commands.pin import (
     slot_key,
     taken_challenge,
 )
+from cardbench.emulator.calypso.commands.pki import erasure
 from cardbench.emulator.calypso.table import COMMANDS, OUTSIDE, ZERO
 from cardbench.emulator.chassis import Refusal, between
 from cardbench.protocol.apdu import IsoCase
@@ -26,6 +27,7 @@ from cardbench.protocol.status import StatusWord
 
 if TYPE_CHECKING:
     from cardbench.emulator.calypso.card import CalypsoCard
+    from cardbench.emulator.chassis import Key, Value
     from cardbench.protocol.apdu import CommandApdu
 
 _ISSUER: Final = 1
@@ -44,7 +46,10 @@ _OUR_SIZE: Final = 32
     where=OUTSIDE,
 )
 def change_key(card: CalypsoCard, command: CommandApdu) -> bytes:
-    """Replace key, KIF, KVC and algorithm of slot P2; a key of 24 bytes is none of our suite's."""
+    """Replace key, KIF, KVC and algorithm of slot P2; a key of 24 bytes is none of our suite's.
+
+    A new key 1 erases key pair and certificates of the DF, in the same commit.
+    """
     cryptogram = command.data
     if len(cryptogram) not in KEY_CRYPTOGRAM_SIZES:
         raise Refusal(StatusWord.LC_INCONSISTENT)
@@ -63,5 +68,8 @@ def change_key(card: CalypsoCard, command: CommandApdu) -> bytes:
     if not new.kif or not new.kvc or new.algorithm not in card.structure.profile.algorithms:
         raise Refusal(StatusWord.WRONG_DATA)
     slot = card.volatile.application.key_slots[command.p2]
-    card.memory.commit({slot: (new.kif, new.kvc, new.algorithm, new.value)})
+    changes: dict[Key, Value] = {slot: (new.kif, new.kvc, new.algorithm, new.value)}
+    if command.p2 == _ISSUER:
+        changes |= erasure(card.volatile.application.lid)
+    card.memory.commit(changes)
     return b""

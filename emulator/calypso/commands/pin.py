@@ -13,7 +13,7 @@ import hmac
 from typing import TYPE_CHECKING, Final, cast
 
 from cardbench.emulator.calypso.structure import PIN_KEY, PIN_TRIES_KEY
-from cardbench.emulator.calypso.table import COMMANDS, NEEDS_PIN, OUTSIDE, ZERO
+from cardbench.emulator.calypso.table import COMMANDS, NEEDS_KEY, NEEDS_PIN, OUTSIDE, ZERO
 from cardbench.emulator.chassis import NO_DATA, Refusal, exactly
 from cardbench.protocol.apdu import IsoCase
 from cardbench.protocol.calypso.ins import CalypsoIns
@@ -124,7 +124,7 @@ def verify_plain(card: CalypsoCard, command: CommandApdu) -> bytes:
     lc=frozenset((PRESENTATION_SIZE,)),
     answers=(*_VERIFY_ANSWERS, 0x6982),
     source="calypso-card §4.12, §7 (which key)",
-    traits={NEEDS_PIN},
+    traits={NEEDS_PIN, NEEDS_KEY},
 )
 def verify_ciphered(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Present a cryptogram of the PIN, bound to the challenge just got.

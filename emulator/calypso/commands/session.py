@@ -30,6 +30,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Final, cast
 
+from cardbench.emulator.calypso.commands.pki import close_pki
 from cardbench.emulator.calypso.commands.records import addressed_file, read_record
 from cardbench.emulator.calypso.state import PreOpen, Session, SessionMode
 from cardbench.emulator.calypso.structure import AES_ALGORITHMS
@@ -37,7 +38,6 @@ from cardbench.emulator.calypso.table import (
     COMMANDS,
     INSIDE,
     NEEDS_EXTENDED_MODE,
-    NEEDS_PKI_MODE,
     OUTSIDE,
     SFI,
     UNDIGESTED,
@@ -193,26 +193,6 @@ def pre_open(card: CalypsoCard, command: CommandApdu) -> tuple[bytes, int]:
     return answer, StatusWord.WARNING
 
 
-@COMMANDS.command(
-    name="Open Secure Session (PKI)",
-    ins=CalypsoIns.OPEN_SECURE_SESSION,
-    p2=bits("SFI×8 + 3", 0x07, 0x03),
-    cases=_OPEN_CASES,
-    lc=frozenset((EXTENDED_DATA_SIZE,)),
-    answers=(0x6700, 0x6985, 0x6A80, 0x6B00),
-    source="calypso-card §4.17, §4.23",
-    where=OUTSIDE,
-    traits={UNDIGESTED, NEEDS_PKI_MODE},
-)
-def open_pki(card: CalypsoCard, command: CommandApdu) -> bytes:
-    """Refuse: this card has neither key pair nor certificate."""
-    if command.p1 & 0x07:
-        raise Refusal(StatusWord.P1P2_NOT_SUPPORTED)
-    if command.data[0] != 0:
-        raise Refusal(StatusWord.WRONG_DATA)
-    raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
-
-
 _Slot = tuple[int, int, int, bytes]
 
 
@@ -306,9 +286,10 @@ def close_session(card: CalypsoCard, command: CommandApdu) -> bytes:
     session = cast("Session", volatile.session)
     extended = session.mode is SessionMode.EXTENDED
     terminal_mac = command.data
-    if len(terminal_mac) != (EXTENDED_MAC_SIZE if extended else REGULAR_MAC_SIZE):
+    size = EXTENDED_MAC_SIZE if extended else REGULAR_MAC_SIZE
+    if len(terminal_mac) != size or session.mode is SessionMode.PKI:
         raise Refusal(StatusWord.WRONG_LENGTH)
-    digest = session.digest
+    digest = session.mac_digest
     volatile.session = None
     if not hmac.compare_digest(terminal_mac, digest.terminal_mac()[: len(terminal_mac)]):
         raise Refusal(StatusWord.WRONG_CRYPTOGRAM)
@@ -337,7 +318,10 @@ def close_session(card: CalypsoCard, command: CommandApdu) -> bytes:
     traits={UNDIGESTED},
 )
 def abort_session(card: CalypsoCard, command: CommandApdu) -> bytes:
-    """Roll everything back."""
+    """Roll everything back; in a PKI session, whose Close has the same bytes, sign and commit."""
+    session = cast("Session", card.volatile.session)
+    if session.mode is SessionMode.PKI:
+        return close_pki(card, session)
     card.volatile.session = None
     return b""
 
@@ -385,7 +369,7 @@ def manage_encryption(card: CalypsoCard, command: CommandApdu) -> bytes:
 def authenticate(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Check the terminal's proof and answer the card's; a wrong one ends the session."""
     session = _manageable_session(card)
-    digest = session.digest
+    digest = session.mac_digest
     if not hmac.compare_digest(command.data, digest.terminal_proof()):
         card.volatile.session = None
         raise Refusal(StatusWord.WRONG_CRYPTOGRAM)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from cardbench.emulator.calypso.commands.records import OVERHEAD_BYTES
 from cardbench.emulator.calypso.state import SvGet
 from cardbench.emulator.calypso.structure import DEBIT_LOG_KEY, LOAD_LOG_KEY, PURSE_KEY
-from cardbench.emulator.calypso.table import COMMANDS, MODIFIES, NEEDS_STORED_VALUE
+from cardbench.emulator.calypso.table import COMMANDS, MODIFIES, NEEDS_KEY, NEEDS_STORED_VALUE
 from cardbench.emulator.chassis import ANY, NO_DATA, Refusal
 from cardbench.protocol.apdu import SHORT_NE_MAX, IsoCase
 from cardbench.protocol.calypso.ins import CalypsoIns
@@ -62,7 +62,7 @@ Purse = tuple[int, int, bytes]
     lc=NO_DATA,
     answers=(0x9000, 0x6700, 0x6985, 0x6A81, 0x6A86, 0x6D00),
     source="calypso-card §4.15, §6.2",
-    traits={NEEDS_STORED_VALUE},
+    traits={NEEDS_STORED_VALUE, NEEDS_KEY},
 )
 def sv_get(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Announce the purse for the operation to come; P1 regular or extended, P2 reload or debit."""
@@ -199,7 +199,7 @@ def _declare(name: str, ins: int, kind: _Operation, effect: str) -> None:
         lc=_OPERATION_SIZES,
         answers=(0x9000, 0x6200, 0x6400, 0x6700, 0x6900, 0x6985, 0x6988, 0x6D00),
         source="calypso-card §4.15, §6.4 to §6.6",
-        traits={MODIFIES, NEEDS_STORED_VALUE},
+        traits={MODIFIES, NEEDS_STORED_VALUE, NEEDS_KEY},
     )(operate)
 
 

@@ -51,8 +51,11 @@ def public_key_of(modulus: bytes) -> rsa.RSAPublicKey:
     return rsa.RSAPublicNumbers(PUBLIC_EXPONENT, number).public_key()
 
 
-def private_key_of(p: bytes, q: bytes) -> rsa.RSAPrivateKey:
+def private_key_of(p: bytes, q: bytes, *, is_known: bool = False) -> rsa.RSAPrivateKey:
     """Return the private key of two primes, big-endian, with the exponent 65537.
+
+    Args:
+        is_known: the primes were checked before, so that the slow check can be left out.
 
     Raises:
         UsageError: they make no key of exactly 2048 bits.
@@ -71,7 +74,7 @@ def private_key_of(p: bytes, q: bytes) -> rsa.RSAPrivateKey:
             dmq1=exponent % (second - 1),
             iqmp=pow(second, -1, first),
             public_numbers=rsa.RSAPublicNumbers(PUBLIC_EXPONENT, modulus),
-        ).private_key()
+        ).private_key(unsafe_skip_rsa_key_validation=is_known)
     except ValueError as error:
         raise UsageError(f"no two primes of an RSA key: {error}") from None
 

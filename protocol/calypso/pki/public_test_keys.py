@@ -13,11 +13,16 @@ Source: calypso-pki §11 (own chain), §10 (published PCA, from the Eclipse Keyp
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from cardbench.protocol.calypso.pki.ca_certificate import CaCertificate, Scope, SigningRight
+from cardbench.protocol.calypso.pki.card_key import (
+    KEY_MATERIAL_SIZE_BYTES,
+    generate_private_key,
+)
 from cardbench.protocol.calypso.pki.iso9796 import private_key_of, public_key_of
 from cardbench.protocol.calypso.pki.issuing import CaRequest, Issuer, issue_ca_certificate
 from cardbench.protocol.calypso.pki.key_reference import KeyReference
@@ -30,7 +35,7 @@ from cardbench.protocol.calypso.pki.verification import (
 from cardbench.protocol.hexadecimal import from_hex
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 TEST_CHAIN_START: Final = date(2024, 1, 1)
 TEST_CHAIN_END: Final = date(2099, 12, 31)
@@ -124,7 +129,18 @@ def public_test_ca() -> Issuer:
     return Issuer(private_key=_private_key(_CA_MODULUS, _CA_PRIME), content=content)
 
 
+def public_test_card_key(serial: bytes, aid: bytes) -> ec.EllipticCurvePrivateKey:
+    """Return the public test key of a card's application: 40 bytes of SHA-512 of its names make it.
+
+    Args:
+        serial: full serial number, 8 bytes.
+        aid: DF name of the application.
+    """
+    material = hashlib.sha512(b"cardbench public test card key" + serial + aid).digest()
+    return generate_private_key(material[:KEY_MATERIAL_SIZE_BYTES])
+
+
 def _private_key(modulus: str, prime: str) -> rsa.RSAPrivateKey:
     p = from_hex(prime)
     q = int.from_bytes(from_hex(modulus)) // int.from_bytes(p)
-    return private_key_of(p, q.to_bytes(len(p)))
+    return private_key_of(p, q.to_bytes(len(p)), is_known=True)
