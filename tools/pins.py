@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pythons
+from cardbench.scenarios.cli.pythons import SUPPORTED, find_python
 
-ROOT = pythons.ROOT
+ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 
 
@@ -58,7 +58,7 @@ def merge(frozen: dict[str, dict[str, str]]) -> list[str]:
 
 def main() -> int:
     """Resolve on every Python and write the file; return the exit status."""
-    found = {version: pythons.find(version) for version in pythons.SUPPORTED}
+    found = {version: find_python(version) for version in SUPPORTED}
     missing = [version for version, interpreter in found.items() if interpreter is None]
     if missing:
         print(f"the pins must hold on Python {', '.join(missing)} too: not found", file=sys.stderr)

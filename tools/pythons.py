@@ -1,13 +1,11 @@
-"""Find the supported Pythons of this machine, and run the quick tests on each.
+"""Run the quick tests on each supported Python of this machine.
 
     pythons.py list     print each supported version and where it is, or that it is missing
     pythons.py test     make one environment per version (.venv-3.12, …) and run the tests in it
 
 The tests of the tools themselves are left out: they need the development group, and one Python is enough.
 
-A version counts as present when an interpreter of it starts. Looked at: the path, then what pyenv and uv
-have installed (a pyenv shim on the path may well refuse to start). A missing version is named and is no
-failure.
+A missing version is named and is no failure.
 """
 
 from __future__ import annotations
@@ -18,40 +16,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from cardbench.scenarios.cli.pythons import SUPPORTED, find_python
 
 ROOT = Path(__file__).resolve().parent.parent
-SUPPORTED = ("3.11", "3.12", "3.13")
 QUICK = "not slow and not pcsc and not package"
-
-
-def candidates(version: str) -> Iterator[str]:
-    """Yield what may be an interpreter of this version, the likeliest first."""
-    if sys.version_info[:2] == tuple(map(int, version.split("."))):
-        yield getattr(sys, "_base_executable", sys.executable)
-    yield f"python{version}"
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR", Path.home() / ".local/share/uv/python"))
-    yield from map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")))
-    yield from map(str, sorted(uv.glob(f"cpython-{version}.*/bin/python{version}")))
-
-
-def find(version: str) -> str | None:
-    """Return an interpreter of this version that starts and can make environments, or None."""
-    probe = "import ensurepip, sys; print('%d.%d' % sys.version_info[:2])"
-    for candidate in candidates(version):
-        try:
-            answer = subprocess.run(
-                [candidate, "-c", probe], capture_output=True, text=True, check=False, timeout=30
-            )
-        except OSError:
-            continue
-        if answer.returncode == 0 and answer.stdout.strip() == version:
-            return candidate
-    return None
 
 
 def environment(version: str, interpreter: str) -> Path:
@@ -87,7 +56,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("list", "test"))
     what = parser.parse_args().what
-    found = {version: find(version) for version in SUPPORTED}
+    found = {version: find_python(version) for version in SUPPORTED}
     failed = []
     for version, interpreter in found.items():
         if interpreter is None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cardbench
+from cardbench.scenarios.backends import KINDS
+from cardbench.scenarios.cli import pythons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +74,7 @@ def install_command(*packages: str) -> str:
 
 def examine() -> list[Finding]:
     """Look at everything; the base first."""
-    return [*_base(), *_suites(), *_pcsc()]
+    return [*_base(), *_suites(), *_backends(), *_pcsc(), *_pythons()]
 
 
 def is_fit(findings: list[Finding]) -> bool:
@@ -141,6 +143,36 @@ def _suites() -> Iterator[Finding]:
             mend=None
             if standing is Standing.GOOD
             else f"{sys.executable} -m pip install --force-reinstall {package}",
+        )
+
+
+def _backends() -> Iterator[Finding]:
+    for kind in KINDS:
+        try:
+            import_module(kind.implementation.partition(":")[0])
+            detail, standing = kind.summary, Standing.GOOD
+        except ImportError as error:
+            detail, standing = str(error), Standing.MISSING
+        yield Finding(
+            subject=f"backend {kind.name}",
+            standing=standing,
+            detail=detail,
+            serves=f"cardbench run --backend {kind.name}",
+        )
+
+
+def _pythons() -> Iterator[Finding]:
+    running = ".".join(map(str, sys.version_info[:2]))
+    for version in pythons.SUPPORTED:
+        if version == running:
+            continue
+        place = pythons.find_python(version)
+        yield Finding(
+            subject=f"Python {version}",
+            standing=Standing.MISSING if place is None else Standing.GOOD,
+            detail=place or "none that starts",
+            serves="testing cardbench on it: make pythons",
+            mend=pythons.install_command(version) if place is None else None,
         )
 
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib import metadata
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cardbench.scenarios.backends import BackendKind
 from cardbench.scenarios.cli import doctor, main
 from cardbench.scenarios.cli.doctor import Standing
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _no_search_for_pythons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting every Python of the machine takes its time; other tests do it."""
+    monkeypatch.setattr(doctor.pythons, "find_python", lambda version: f"/opt/python{version}")
 
 
 def finding(subject: str) -> doctor.Finding:
@@ -110,6 +119,38 @@ def test_the_table_names_what_is_missing_and_what_to_type(
     out = capsys.readouterr().out
     assert "libnosuchlibrary.so.1" in out
     assert doctor.install_command("libpcsclite1") in out
+
+
+def test_each_backend_is_named_and_one_that_does_not_load_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert finding("backend in-process").standing is Standing.GOOD
+    lacking = BackendKind("plastic", "cards of plastic", "cardbench.no_such_module:Plastic")
+    monkeypatch.setattr(doctor, "KINDS", (lacking,))
+    assert finding("backend plastic").standing is Standing.MISSING
+
+
+def test_the_other_supported_pythons_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.pythons, "SUPPORTED", ("3.98", "3.99"))
+    places = {"3.98": "/opt/python3.98", "3.99": None}
+    monkeypatch.setattr(doctor.pythons, "find_python", places.get)
+    assert finding("Python 3.98").detail == "/opt/python3.98"
+    missing = finding("Python 3.99")
+    assert missing.standing is Standing.MISSING
+    assert missing.mend == doctor.pythons.install_command("3.99")
+
+
+def test_pyscard_is_tried_and_advice_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "smartcard", None)
+    monkeypatch.setitem(sys.modules, "smartcard.scard", None)
+    missing = finding("pyscard")
+    assert missing.standing is Standing.MISSING
+    assert missing.mend is not None
+    assert "swig" in missing.mend
+    assert missing.mend.endswith("-m pip install 'cardbench[pcsc]'")
+    monkeypatch.setitem(sys.modules, "smartcard.scard", ModuleType("smartcard.scard"))
+    monkeypatch.setattr(metadata, "version", lambda _: "2.3.1")
+    assert finding("pyscard").detail == "2.3.1"
 
 
 def test_json_is_one_object_and_a_broken_base_is_exit_status_1(

@@ -6,6 +6,7 @@ that says what it was asked for.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,7 @@ class Machine:
         return subprocess.run(
             command,
             cwd=cwd,
-            env={"PATH": str(self.folder), "HOME": str(self.folder)},
+            env=os.environ | {"PATH": str(self.folder)},
             capture_output=True,
             text=True,
             check=False,
@@ -156,6 +157,18 @@ def test_ci_fails_where_there_is_no_apt(machine: Machine, checkout: Path) -> Non
 def test_an_environment_is_made_with_ensurepip(machine: Machine, tmp_path: Path) -> None:
     folder = tmp_path / "venv"
     done = machine.run("sh", "tools/make-venv", machine.python(), str(folder))
+    assert done.returncode == 0, done.stderr
+    assert (folder / "bin" / "pip").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.package
+def test_an_environment_is_made_without_ensurepip_where_there_is_a_pip(
+    machine: Machine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "venv"
+    python = machine.python(broken_modules=("ensurepip",))
+    done = machine.run("sh", "tools/make-venv", python, str(folder))
     assert done.returncode == 0, done.stderr
     assert (folder / "bin" / "pip").exists()
 
