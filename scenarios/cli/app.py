@@ -9,6 +9,7 @@ import typer
 import cardbench
 from cardbench.scenarios.backends import KINDS
 from cardbench.scenarios.cli import DEFAULT_WALLET_PIN, WALLET_LINES
+from cardbench.scenarios.cli.sam import sam_app
 
 BACKENDS = "; ".join(f"[bold]{kind.name}[/]: {kind.summary}" for kind in KINDS)
 
@@ -21,6 +22,8 @@ app = typer.Typer(
     add_completion=False,
     epilog="[bold]Start here:[/] cardbench stories, then cardbench run identify --trace",
 )
+
+app.add_typer(sam_app, name="sam")
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
