@@ -96,9 +96,7 @@ class Array(PersistentObject, Generic[ElementType]):
         if self.jc_event == CLEAR_ON_DESELECT and heap.selected_context != self.jc_context:
             raise SecurityException("a CLEAR_ON_DESELECT array of a package that is not selected")
         if offset < 0 or length < 0 or offset + length > self.jc_length:
-            raise ArrayIndexOutOfBoundsException(
-                f"elements {offset} to {offset + length - 1} of {self.jc_length}"
-            )
+            raise _out_of_bounds(offset, length, self.jc_length)
 
     def jc_put(self, offset: int, elements: Any) -> None:  # noqa: ANN401 - of the array's element type
         """Replace elements by others of the same number, as one atomic write."""
@@ -276,16 +274,14 @@ def read_bytes(array: Bytes | None, offset: int, length: int) -> bytes:
     Raises:
         NullPointerException, ArrayIndexOutOfBoundsException, SecurityException.
     """
+    if isinstance(array, (bytes, bytearray)):
+        if 0 <= offset <= offset + length <= len(array):
+            return bytes(array[offset : offset + length])
+        raise _out_of_bounds(offset, length, len(array))
     if array is None:
         raise NullPointerException("no array")
-    if isinstance(array, ByteArray):
-        array.jc_check(offset, length)
-        return array[offset : offset + length]
-    if offset < 0 or length < 0 or offset + length > len(array):
-        raise ArrayIndexOutOfBoundsException(
-            f"bytes {offset} to {offset + length - 1} of {len(array)}"
-        )
-    return bytes(array[offset : offset + length])
+    array.jc_check(offset, length)
+    return array[offset : offset + length]
 
 
 def write_bytes(
@@ -299,20 +295,24 @@ def write_bytes(
     Raises:
         NullPointerException, ArrayIndexOutOfBoundsException, SecurityException.
     """
+    length = len(data)
+    if isinstance(array, bytearray):
+        if not 0 <= offset <= offset + length <= len(array):
+            raise _out_of_bounds(offset, length, len(array))
+        array[offset : offset + length] = data
+        return
     if array is None:
         raise NullPointerException("no array")
-    length = len(data)
-    if isinstance(array, ByteArray):
-        array.jc_check(offset, length)
-        if in_pages:
-            array.jc_put_in_pages(offset, bytes(data))
-        else:
-            array.jc_put(offset, data)
-        return
     if isinstance(array, bytes):
         raise SecurityException("a constant cannot be written")
-    if offset < 0 or offset + length > len(array):
-        raise ArrayIndexOutOfBoundsException(
-            f"bytes {offset} to {offset + length - 1} of {len(array)}"
-        )
-    array[offset : offset + length] = data
+    array.jc_check(offset, length)
+    if in_pages:
+        array.jc_put_in_pages(offset, bytes(data))
+    else:
+        array.jc_put(offset, data)
+
+
+def _out_of_bounds(offset: int, length: int, size: int) -> ArrayIndexOutOfBoundsException:
+    return ArrayIndexOutOfBoundsException(
+        f"{length} element(s) from {offset} on, in an array of {size}"
+    )

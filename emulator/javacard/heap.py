@@ -281,6 +281,8 @@ class Heap:
             ValueError: a number of more than 32 bits.
             TypeError: nothing that Java Card knows.
         """
+        if type(value) is int and INT_MIN <= value <= INT_MAX:
+            return value
         if value is None:
             return NULL
         if isinstance(value, bool):

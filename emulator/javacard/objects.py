@@ -75,7 +75,7 @@ class PersistentObject:
 
     __slots__ = ("__dict__", "jc_context", "jc_handle", "jc_heap", "jc_owner")
 
-    jc_persistent: ClassVar[tuple[str, ...]] = ()
+    jc_persistent: ClassVar[Mapping[str, None]] = {}
     jc_transient: ClassVar[Mapping[str, int]] = {}
 
     jc_heap: Heap
@@ -89,7 +89,7 @@ class PersistentObject:
         transients: dict[str, int] = {}
         for base in reversed(cls.__mro__[1:]):
             if issubclass(base, PersistentObject):
-                persistent.update(dict.fromkeys(base.jc_persistent))
+                persistent.update(base.jc_persistent)
                 transients.update(base.jc_transient)
         for name, annotation in get_annotations(cls).items():
             if _is_constant(annotation):
@@ -100,7 +100,7 @@ class PersistentObject:
                 setattr(cls, name, default.default)
             else:
                 persistent[name] = None
-        cls.jc_persistent = tuple(persistent)
+        cls.jc_persistent = persistent
         cls.jc_transient = transients
 
     def __new__(cls, *_arguments: object, **_options: object) -> Self:  # noqa: D102 - see the class
