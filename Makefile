@@ -74,6 +74,7 @@ package: $(STAMP) ## build sdist and wheel, install the wheel in an empty enviro
 
 bench: $(STAMP) ## measure, each thing beside a reference in the same run; fails below the floors
 	$(BIN)/python benchmarks/validation.py
+	$(BIN)/python benchmarks/wallet.py
 
 docs: $(STAMP) ## draw the pictures of the documentation and write the command pages anew
 	$(BIN)/python tools/rooms_picture.py
