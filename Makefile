@@ -87,7 +87,7 @@ docs-check: $(STAMP) ## fail if a picture or command page of the documentation i
 	$(BIN)/python tools/run_picture.py --check
 
 # The full test run comes last, so that its summary closes the log.
-check: lint type docs-check pythons coverage ## everything that CI needs
+check: lint type docs-check bench pythons coverage ## everything that CI needs
 
 pins: $(STAMP) ## write constraints.txt anew: the newest versions that resolve on every supported Python
 	$(BIN)/python tools/pins.py
