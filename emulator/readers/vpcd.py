@@ -35,6 +35,7 @@ from enum import IntEnum, unique
 from typing import TYPE_CHECKING, Self
 
 from cardbench.emulator.readers.guarded import GuardedSlot
+from cardbench.emulator.readers.uninterrupted import uninterrupted
 from cardbench.protocol.errors import ReaderError, UsageError
 from cardbench.protocol.status import StatusWord
 
@@ -119,6 +120,10 @@ class VpcdLink:
         Raises:
             ReaderError: the port to listen on is taken.
         """
+        with uninterrupted():
+            self._start()
+
+    def _start(self) -> None:
         if self._is_listening:
             # Bound at once, so that a taken port is told here; it accepts only while a card is in.
             self._listener = self._bind()
@@ -128,6 +133,10 @@ class VpcdLink:
 
     def stop(self) -> None:
         """Cut the link; harmless when stopped."""
+        with uninterrupted():
+            self._stop()
+
+    def _stop(self) -> None:
         thread, self._thread = self._thread, None
         if thread is None:
             return

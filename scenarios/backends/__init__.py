@@ -105,9 +105,11 @@ class BackendOptions:
     Attributes:
         reader_patterns: by role, a regular expression that a reader's name must match; for backends
             that choose among readers they did not make.
+        strict_t0: software cards with contacts carry T=0 alone, strictly.
     """
 
     reader_patterns: Mapping[Role, str] = field(default_factory=dict)
+    strict_t0: bool = False
 
 
 class BackendKind(NamedTuple):
@@ -129,6 +131,21 @@ KINDS: tuple[BackendKind, ...] = (
         "in-process",
         "software cards in slots of this process: nothing to install, nothing to start",
         "cardbench.scenarios.backends.in_process:InProcessBackend",
+    ),
+    BackendKind(
+        "rootless",
+        "software cards behind a private PC/SC service: no pcscd, no root",
+        "cardbench.scenarios.backends.rootless:RootlessBackend",
+    ),
+    BackendKind(
+        "vpcd",
+        "software cards in the virtual readers of this machine's pcscd",
+        "cardbench.scenarios.backends.vpcd:VpcdBackend",
+    ),
+    BackendKind(
+        "readers",
+        "any PC/SC readers and the cards in them, chosen by --card-reader and --sam-reader",
+        "cardbench.scenarios.backends.readers:ReadersBackend",
     ),
 )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cardbench.emulator.readers.in_process import CardSlot
 from cardbench.scenarios.backends import Backend, BackendOptions, Place, Seat
+from cardbench.scenarios.backends.strict import published
 from cardbench.terminal.readers import InProcessReader
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class InProcessBackend(Backend):
     name = "in-process"
 
     def __init__(self, options: BackendOptions) -> None:
-        del options  # its readers are its own: there is nothing to choose
+        self._options = options
         self._slots: list[CardSlot] = []
 
     def open(self, seats: Sequence[Seat], *, sleep: Callable[[float], None]) -> Sequence[Place]:
@@ -27,7 +28,10 @@ class InProcessBackend(Backend):
         for seat in seats:
             slot = CardSlot(f"cardbench {seat.role}", sleep=sleep)
             self._slots.append(slot)
-            reader = InProcessReader(slot, is_contactless=seat.is_contactless)
+            seen = published(slot, seat, self._options)
+            reader = InProcessReader(
+                seen, is_contactless=seat.is_contactless, is_t0=seen is not slot
+            )
             places.append(Place(reader, slot))
         return places
 

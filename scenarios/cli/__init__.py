@@ -3,17 +3,24 @@
 `main` is the console entry. An error of the bench is one sentence on standard error and a non-zero exit
 status; `--debug` shows where it came from. What a command needs is imported when the command runs, so
 that help and the light commands start fast.
+
+Ctrl-C, and a request to end, unwind whatever runs, so that sockets and folders are given back; further
+ones are then ignored. The exit status is 128 and the number of the signal.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cardbench.protocol.errors import CardbenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
 
 __all__ = ["main"]
 
@@ -23,6 +30,14 @@ INTERRUPTED = 130
 DEBUG = "--debug"
 WALLET_LINES = "wallet-lines"
 DEFAULT_WALLET_PIN = "01020304"
+
+
+class Stopped(BaseException):
+    """A signal asks the process to end; not an error, so that no handler of errors takes it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(signal.Signals(number).name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,16 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if is_debugging:  # taken out here, so that it may stand anywhere
         given.remove(DEBUG)
     try:
-        if _ran_light(given):
-            sys.exit(0)
-        from cardbench.scenarios.cli.app import app
+        with _stoppable():
+            if _ran_light(given):
+                sys.exit(0)
+            from cardbench.scenarios.cli.app import app
 
-        app(given, prog_name="cardbench")
+            app(given, prog_name="cardbench")
     except CardbenchError as error:
         if is_debugging:
             raise
         _say(str(error))
         sys.exit(FAILED)
+    except Stopped as stop:
+        _say("interrupted" if stop.number == signal.SIGINT else f"stopped by {stop}")
+        sys.exit(128 + stop.number)
     except KeyboardInterrupt:
         _say("interrupted")
         sys.exit(INTERRUPTED)
@@ -71,3 +90,28 @@ def _ran_light(given: list[str]) -> bool:
     from cardbench.scenarios.cli.wallet_lines import run_light
 
     return run_light(given[1:])
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Turn the first signal that asks for the end into `Stopped`; ignore those that come after it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    wanted = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for each in wanted:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

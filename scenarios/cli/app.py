@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,18 @@ app = typer.Typer(
 
 app.add_typer(sam_app, name="sam")
 
+StrictT0 = Annotated[
+    bool,
+    typer.Option(
+        "--strict-t0", help="Software cards with contacts (the SAM) carry T=0 alone, strictly."
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", min=0, help="Where all randomness comes from; without it a seed is drawn."
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
 ]
@@ -69,12 +82,18 @@ def run(
     backend: Annotated[
         str, typer.Option("--backend", "-b", help=f"How cards come to the terminal. {BACKENDS}.")
     ] = KINDS[0].name,
-    seed: Annotated[
-        int | None,
+    card_reader: Annotated[
+        str | None,
         typer.Option(
-            "--seed", min=0, help="Where all randomness comes from; without it a seed is drawn."
+            "--card-reader",
+            help="With --backend readers: a part of the reader's name, or a pattern.",
         ),
     ] = None,
+    sam_reader: Annotated[
+        str | None, typer.Option("--sam-reader", help="The same, for the reader of the SAM.")
+    ] = None,
+    strict_t0: StrictT0 = False,
+    seed: Seed = None,
     repeat: Annotated[
         int, typer.Option("--repeat", min=1, help="Play it so many times, seed after seed.")
     ] = 1,
@@ -91,6 +110,9 @@ def run(
         story,
         PlayOptions(
             backend=backend,
+            card_reader=card_reader,
+            sam_reader=sam_reader,
+            strict_t0=strict_t0,
             seed=seed,
             repeat=repeat,
             as_json=json,
@@ -98,6 +120,67 @@ def run(
             with_secrets=show_secrets,
         ),
     )
+
+
+@app.command()
+def readers(*, json: AsJson = False) -> None:
+    """List the readers that PC/SC shows, and the cards in them."""
+    from cardbench.scenarios.cli.pcsc import tell_readers
+
+    tell_readers(as_json=json)
+
+
+Presets = "Presets, such as bench, card:bench or sam:bench; without any, a card and a SAM."
+
+
+@app.command(
+    help="Plug cards into readers for other programs, until stopped with Ctrl-C.\n\n"
+    "By default the readers are those of a PC/SC service of your own, which needs no root: programs that "
+    "have the printed variable in their environment see it. With --vpcd they are those of this machine's "
+    "pcscd, which every program sees.",
+    epilog="[bold]Examples[/]\n\ncardbench up\n\ncardbench up card:bench sam:bench --vpcd",
+)
+def up(
+    presets: Annotated[
+        list[str] | None, typer.Argument(help=Presets, metavar="[PRESET]...")
+    ] = None,
+    *,
+    vpcd: Annotated[
+        bool, typer.Option("--vpcd", help="Plug into this machine's pcscd instead.")
+    ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where the socket is made; a folder that is yours alone."),
+    ] = None,
+    strict_t0: StrictT0 = False,
+    seed: Seed = None,
+) -> None:
+    """Plug cards in and keep them there."""
+    from cardbench.scenarios.cli.pcsc import stay_up
+
+    stay_up(presets or [], vpcd=vpcd, folder=folder, strict_t0=strict_t0, seed=seed)
+
+
+@app.command(
+    help="Run any PC/SC program against cards of its own, and end with its exit status.\n\n"
+    "Nobody else sees these cards; they are gone when the program ends.",
+    epilog="[bold]Examples[/]\n\n"
+    "cardbench pcsc -- opensc-tool --list-readers\n\n"
+    "cardbench pcsc --plug card:bench -- pcsc_scan -r",
+)
+def pcsc(
+    command: Annotated[list[str], typer.Argument(help="The program and its arguments, behind --.")],
+    *,
+    plug: Annotated[
+        list[str] | None, typer.Option("--plug", help=Presets, metavar="PRESET")
+    ] = None,
+    strict_t0: StrictT0 = False,
+    seed: Seed = None,
+) -> None:
+    """Run a PC/SC program on a bench of its own."""
+    from cardbench.scenarios.cli.pcsc import run_program
+
+    raise typer.Exit(run_program(command, plug or [], strict_t0=strict_t0, seed=seed))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from cardbench.protocol.errors import CardbenchError
 from cardbench.scenarios import runner
-from cardbench.scenarios.backends import open_backend
+from cardbench.scenarios.backends import BackendOptions, open_backend
 from cardbench.scenarios.cli.show import StoryPrinter, print_json
 from cardbench.scenarios.stories import find_story
 from cardbench.scenarios.trace import Role, shown
@@ -31,11 +31,20 @@ class PlayOptions:
     """What the user asked for; see the options of `cardbench run`."""
 
     backend: str
+    card_reader: str | None = None
+    sam_reader: str | None = None
+    strict_t0: bool = False
     seed: int | None = None
     repeat: int = 1
     as_json: bool = False
     with_trace: bool = False
     with_secrets: bool = False
+
+    def backend_options(self) -> BackendOptions:
+        """Return what concerns the readers."""
+        said = {Role.CARD: self.card_reader, Role.SAM: self.sam_reader}
+        patterns = {role: pattern for role, pattern in said.items() if pattern is not None}
+        return BackendOptions(reader_patterns=patterns, strict_t0=self.strict_t0)
 
 
 @dataclass(slots=True)
@@ -75,7 +84,9 @@ def play(name: str, options: PlayOptions) -> None:
     error: CardbenchError | None = None
     try:
         story = find_story(name)
-        with runner.world_for(story, open_backend(options.backend)) as world:
+        with runner.world_for(
+            story, open_backend(options.backend, options.backend_options())
+        ) as world:
             tape = world.tape
             _run(story, world, tally, options)
     except CardbenchError as raised:

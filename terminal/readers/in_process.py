@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cardbench.protocol.errors import CardNotPresent
+from cardbench.terminal.readers.t0 import exchange_t0
 
 if TYPE_CHECKING:
     from cardbench.protocol.link import Slot, SlotState
@@ -16,15 +18,16 @@ class InProcessReader:
     Args:
         slot: where the card sits.
         is_contactless: what the reader says of itself.
+        is_t0: the slot carries T=0 alone: the reader does the T=0 mapping.
     """
 
-    def __init__(self, slot: Slot, *, is_contactless: bool = True) -> None:
+    def __init__(self, slot: Slot, *, is_contactless: bool = True, is_t0: bool = False) -> None:
         self._slot = slot
         self._atr: bytes | None = None
         self._changes = -1
         self.is_contactless = is_contactless
-        self.transmit = slot.transmit
-        """Carry one command APDU to the card (bound straight to the slot: nothing to add)."""
+        self.transmit = partial(exchange_t0, slot.transmit) if is_t0 else slot.transmit
+        """Carry one command APDU to the card; without the mapping, bound straight to the slot."""
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import time
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from cardbench.protocol.atr import Atr
 from cardbench.protocol.errors import (
@@ -39,9 +39,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _SCOPE_USER = 0
+_STATE_UNAWARE = 0
 _STATE_CHANGED = 0x0002
 _STATE_UNKNOWN = 0x0004
 _STATE_PRESENT = 0x0020
+_STATE_EXCLUSIVE = 0x0080
+_STATE_IN_USE = 0x0100
+_STATE_MUTE = 0x0200
 _WAIT_SLICE_S = 0.5  # a C call that waits hears no Ctrl-C; so it waits in slices
 _COUNTER_MASK = 0xFFFF
 
@@ -136,6 +140,53 @@ def list_readers() -> list[str]:
     context = _Context(_thin_layer())
     try:
         return context.reader_names()
+    finally:
+        context.drop()
+
+
+class ReaderView(NamedTuple):
+    """What PC/SC says of a reader, without touching the card in it.
+
+    Attributes:
+        name: the reader's name.
+        is_present: a card is in it.
+        is_mute: the card gives no ATR.
+        is_in_use: a program is connected to it.
+        atr: the card's ATR; empty without one.
+    """
+
+    name: str
+    is_present: bool
+    is_mute: bool
+    is_in_use: bool
+    atr: bytes
+
+
+def view_readers() -> list[ReaderView]:
+    """Look at every reader, in PC/SC's order.
+
+    Raises:
+        ReaderError: pyscard is missing, or no PC/SC service runs.
+    """
+    scard = _thin_layer()
+    context = _Context(scard)
+    try:
+        asked = [(name, _STATE_UNAWARE) for name in context.reader_names()]
+        if not asked:
+            return []
+        code, states = scard.SCardGetStatusChange(context.number, 0, asked)
+        if code:
+            raise _error(code & 0xFFFFFFFF, "looking at the readers")
+        return [
+            ReaderView(
+                name,
+                bool(state & _STATE_PRESENT),
+                bool(state & _STATE_MUTE),
+                bool(state & (_STATE_EXCLUSIVE | _STATE_IN_USE)),
+                bytes(atr),
+            )
+            for name, state, atr in states
+        ]
     finally:
         context.drop()
 
@@ -268,14 +319,14 @@ class PcscReader:
 
     def state(self) -> SlotState:
         """Presence and number of changes."""
-        state = self._ask_state(self._context, 0, 0)
+        state = self._ask_state(self._context, _STATE_UNAWARE, 0)
         assert state is not None  # "unaware" is answered at once
         return self._count(state)
 
     def wait_for_change(self, changes: int, timeout_s: float | None = None) -> SlotState:
         """Block until a card was inserted or removed since `changes`, or until the timeout."""
         end_s = None if timeout_s is None else time.monotonic() + timeout_s
-        known = 0
+        known = _STATE_UNAWARE
         while True:
             left_s = _WAIT_SLICE_S if end_s is None else max(0.0, end_s - time.monotonic())
             state = self._ask_state(self._watch_context, known, min(left_s, _WAIT_SLICE_S))

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Self
 from cardbench.emulator.readers.pcsclite import messages
 from cardbench.emulator.readers.pcsclite.connection import Connection
 from cardbench.emulator.readers.pcsclite.reader import PublishedReader
+from cardbench.emulator.readers.uninterrupted import uninterrupted
 from cardbench.protocol.errors import ReaderError, UsageError
 from cardbench.protocol.pcsc import READER_NAME_SIZE_BYTES, ReturnCode
 
@@ -114,19 +115,20 @@ class PcscService:
                 f"{self.socket_path}: {length} bytes; a socket's path has at most "
                 f"{SOCKET_PATH_SIZE_MAX}: choose a shorter folder"
             )
-        try:
-            self._take_folder()
+        with uninterrupted():
             try:
-                self._listen()
-            except OSError:
-                self._leave_folder()
-                raise
-        except OSError as error:
-            raise ReaderError(f"{self.socket_path}: {error.strerror}") from error
-        for target in (self._accept, self._power_down_unused):
-            thread = threading.Thread(target=target, name="pcsc-service", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+                self._take_folder()
+                try:
+                    self._listen()
+                except OSError:
+                    self._leave_folder()
+                    raise
+            except OSError as error:
+                raise ReaderError(f"{self.socket_path}: {error.strerror}") from error
+            for target in (self._accept, self._power_down_unused):
+                thread = threading.Thread(target=target, name="pcsc-service", daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def _take_folder(self) -> None:
         try:
@@ -182,6 +184,10 @@ class PcscService:
 
     def stop(self) -> None:
         """Drop every client, take the readers away, leave nothing behind; harmless when stopped."""
+        with uninterrupted():
+            self._stop()
+
+    def _stop(self) -> None:
         listener, self._listener = self._listener, None
         if listener is None:
             return

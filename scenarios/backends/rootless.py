@@ -1,0 +1,70 @@
+"""The rootless backend: software cards behind a private PC/SC service of this process.
+
+The terminal goes the whole way of a PC/SC program: through libpcsclite and a socket to the service. No
+pcscd, no root, no driver.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cardbench.emulator.readers.in_process import CardSlot
+from cardbench.emulator.readers.pcsclite import SOCKET_VARIABLE, PcscService
+from cardbench.scenarios.backends import Backend, BackendOptions, Place, Seat
+from cardbench.scenarios.backends.strict import published
+from cardbench.terminal.readers.pcsc import PcscReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+@cache
+def private_folder() -> Path:
+    """Name the folder for the socket of this process, always the same.
+
+    libpcsclite reads the socket's path once in a process, so a second service must be where the first one
+    was.
+    """
+    name = f"cardbench-{os.getuid()}-{os.getpid()}-{os.urandom(4).hex()}"
+    place = Path(tempfile.gettempdir())
+    if len(os.fsencode(place)) > 60:  # a socket's path is short; the system's own folder always is
+        place = Path("/tmp")  # noqa: S108 - the folder in it is made for this user alone
+    return place / name
+
+
+class RootlessBackend(Backend):
+    """Publishes a slot for each seat; a card that answers late takes its real time."""
+
+    name = "rootless"
+
+    def __init__(self, options: BackendOptions) -> None:
+        self._options = options
+        self._resources = ExitStack()
+
+    def open(self, seats: Sequence[Seat], *, sleep: Callable[[float], None]) -> Sequence[Place]:
+        """Start the service, publish the slots, and open them as any PC/SC program would.
+
+        Raises:
+            ReaderError: pyscard is missing, or the service cannot start.
+        """
+        del sleep  # a PC/SC client is another program: it waits in real time
+        service = self._resources.enter_context(PcscService(private_folder()))
+        os.environ[SOCKET_VARIABLE] = str(service.socket_path)
+        places = []
+        for seat in seats:
+            slot = CardSlot(f"cardbench {seat.role}")
+            self._resources.callback(slot.remove)
+            name = service.add_reader(published(slot, seat, self._options)).name
+            reader = PcscReader(name, is_contactless=seat.is_contactless)
+            self._resources.callback(reader.close)
+            places.append(Place(reader, slot))
+        return places
+
+    def close(self) -> None:
+        """Close the readers, pull the cards out, stop the service."""
+        self._resources.close()

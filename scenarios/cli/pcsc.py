@@ -1,0 +1,185 @@
+"""`cardbench readers`, `up` and `pcsc`: PC/SC readers seen, filled, and lent to other programs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cardbench.protocol.atr import Atr
+from cardbench.protocol.errors import MalformedAtr, UsageError
+from cardbench.protocol.hexadecimal import to_hex
+from cardbench.scenarios.cli.show import print_json
+from cardbench.scenarios.plugged import Plugged, PluggedBench
+from cardbench.terminal.readers.pcsc import view_readers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cardbench.terminal.readers.pcsc import ReaderView
+
+DRAWN_SEED_BITS = 32
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+
+
+def _drawn(seed: int | None) -> int:
+    return secrets.randbits(DRAWN_SEED_BITS) if seed is None else seed
+
+
+# readers
+
+
+def tell_readers(*, as_json: bool) -> None:
+    """Print the readers of PC/SC and what is in them.
+
+    Raises:
+        ReaderError: pyscard is missing, or no PC/SC service runs.
+    """
+    found = view_readers()
+    if as_json:
+        print_json({"readers": [{**view._asdict(), "atr": to_hex(view.atr)} for view in found]})
+        return
+    console = Console(highlight=False)
+    if not found:
+        console.print("PC/SC shows no reader; [bold]cardbench up[/] makes some.")
+        return
+    table = Table.grid(padding=(0, 2))
+    for view in found:
+        table.add_row(escape(view.name), escape(_in_words(view)))
+    console.print(table)
+
+
+def _in_words(view: ReaderView) -> str:
+    if not view.is_present:
+        return "no card"
+    if view.is_mute:
+        return "a card that does not answer"
+    try:
+        atr = Atr.parse(view.atr, strict=False)
+        way = "contactless" if atr.is_contactless else "T=" + ", T=".join(map(str, atr.protocols))
+    except MalformedAtr:
+        way = "not a well-formed ATR"
+    return f"ATR {to_hex(view.atr)}, {way}" + (", in use" * view.is_in_use)
+
+
+# up
+
+
+def user_folder() -> Path:
+    """Return where this user's service lives unless told otherwise."""
+    run = os.environ.get("XDG_RUNTIME_DIR", "")
+    if run:
+        place = Path(run)
+        try:
+            about = place.stat()
+        except OSError:
+            about = None
+        if about and about.st_uid == os.geteuid() and not stat.S_IMODE(about.st_mode) & 0o077:
+            return place / "cardbench"
+    return Path(tempfile.gettempdir()) / f"cardbench-{os.geteuid()}"
+
+
+def stay_up(
+    presets: Sequence[str], *, vpcd: bool, folder: Path | None, strict_t0: bool, seed: int | None
+) -> None:
+    """Plug cards in, tell what to type next, and stay until a signal comes.
+
+    Raises:
+        UsageError: no such preset, more cards than readers, or options that exclude each other.
+        ReaderError: the socket is busy, or pcscd does not take the cards.
+    """
+    if vpcd and folder is not None:
+        raise UsageError("--folder is for a service of your own; with --vpcd there is none")
+    place = None if vpcd else (folder or user_folder()).absolute()
+    seed = _drawn(seed)
+    with PluggedBench(presets, folder=place, seed=seed, strict_t0=strict_t0) as bench:
+        _tell_bench(bench, seed)
+        while True:
+            signal.pause()
+
+
+def _tell_bench(bench: PluggedBench, seed: int) -> None:
+    console = Console(highlight=False)
+    table = Table.grid(padding=(0, 2))
+    for plugged in bench.plugged:
+        what = f"{plugged.kind.name}:{plugged.preset}"
+        table.add_row(f"[bold]{escape(plugged.reader_name)}[/]", escape(what))
+    console.print(table)
+    console.print(f"[dim]seed {seed}; Ctrl-C pulls the cards out[/]\n")
+    console.print("Next, in another terminal:")
+    for name, value in bench.environment.items():
+        console.print(f"  export {name}={shlex.quote(value)}", soft_wrap=True)
+    console.print("  pcsc_scan -r")
+    for line in _examples(bench.plugged):
+        console.print(f"  {escape(line)}", soft_wrap=True)
+
+
+def _examples(plugged: Sequence[Plugged]) -> list[str]:
+    lines = [f"opensc-tool --reader {shlex.quote(plugged[0].reader_name)} --atr"]
+    names = {each.kind.name: each.reader_name for each in reversed(plugged)}
+    if "card" in names:
+        line = (
+            f"cardbench run identify --backend readers --card-reader {shlex.quote(names['card'])}"
+        )
+        lines.append(line)
+        if "sam" in names:
+            lines.append(
+                line.replace("identify", "validation")
+                + f" --sam-reader {shlex.quote(names['sam'])}"
+            )
+    return lines
+
+
+# pcsc
+
+
+def run_program(
+    command: Sequence[str], presets: Sequence[str], *, strict_t0: bool, seed: int | None
+) -> int:
+    """Run a program against a private bench; return its exit status.
+
+    Raises:
+        UsageError: no such preset.
+        ReaderError: the bench cannot be made.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="cardbench-") as place,
+        PluggedBench(presets, folder=Path(place), seed=_drawn(seed), strict_t0=strict_t0) as bench,
+    ):
+        try:
+            program = subprocess.Popen(command, env=os.environ | bench.environment)
+        except FileNotFoundError:
+            print(f"cardbench: {command[0]}: no such program", file=sys.stderr)
+            return NOT_FOUND
+        except OSError as error:
+            print(f"cardbench: {command[0]}: {error.strerror}", file=sys.stderr)
+            return NOT_EXECUTABLE
+        return _wait_for(program)
+
+
+def _wait_for(program: subprocess.Popen[bytes]) -> int:
+    """Wait for the program's end; a signal that we get in between is the program's."""
+    before = {
+        number: signal.signal(number, lambda got, _frame: program.send_signal(got))
+        for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    # Ctrl-C reaches the whole foreground group, the program too.
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda _got, _frame: None)
+    try:
+        status = program.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 128 - status if status < 0 else status
