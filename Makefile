@@ -16,7 +16,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: help demo setup setup-base fmt lint type test fuzz coverage pythons package bench docs docs-check check pins clean
+.PHONY: help demo setup setup-base setup-pcsc try-pcsc fmt lint type test fuzz coverage pythons package bench docs docs-check check pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,13 @@ $(STAMP): pyproject.toml constraints.txt $(BASE)
 	@$(PIP) -e . --group dev
 	@touch $@
 
+setup-pcsc: $(STAMP) ## get what PC/SC needs: Debian packages (as root or with sudo; NO_APT=1 forbids) and pyscard
+	@tools/setup-pcsc $(BIN)/python
+
+# Where it cannot be had, the tests run without it and name what is missing; CI wants it all.
+try-pcsc: $(STAMP)
+	@tools/setup-pcsc $(BIN)/python || [ -z "$${CI:-}" ]
+
 fmt: $(STAMP) ## format and mend what can be mended
 	-$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
@@ -57,13 +64,13 @@ type: $(STAMP) ## mypy, strict
 	$(BIN)/mypy tools
 	cd benchmarks && MYPYPATH=../src ../$(BIN)/mypy --config-file ../pyproject.toml .
 
-test: $(STAMP) ## all tests, on one Python
+test: $(STAMP) try-pcsc ## all tests, on one Python
 	$(PYTEST)
 
 fuzz: $(STAMP) ## the property tests, long and with fresh examples
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m hypothesis
 
-coverage: $(STAMP) ## all tests with branch coverage; each room has a floor
+coverage: $(STAMP) try-pcsc ## all tests with branch coverage; each room has a floor
 	PYTHONPATH=tools $(PYTEST) -p room_floors -p unexpected_skips -p command_coverage --cov --cov-report=term
 
 pythons: $(STAMP) ## the quick tests on each supported Python of this machine

@@ -1,0 +1,384 @@
+"""Benches for PC/SC clients of all kinds, and an ordinary user to run them as.
+
+What the machine lacks is named: the test is skipped, or fails where `CI` is set. Run by root, the rootless
+bench and its clients drop to a user without rights, after what they need was copied to where that user can
+read it. The real pcscd is started by root alone, one at a time on a machine, and ended with its tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+NOBODY = 65534
+PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+VPCD_DRIVERS = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so*"
+PCSCD_SOCKET = Path("/run/pcscd/pcscd.comm")
+MACHINE_LOCK = Path(tempfile.gettempdir()) / "cardbench-pcscd.lock"
+
+PACKAGES = {
+    "pyscard": "pyscard",
+    "opensc-tool": "opensc",
+    "pcsc_scan": "pcsc-tools",
+    "java": "default-jdk-headless",
+    "javac": "default-jdk-headless",
+    "pcscd": "pcscd",
+    "vpcd": "vsmartcard-vpcd",
+    "setpriv": "util-linux",
+}
+
+
+def _is_there(what: str) -> bool:
+    if what == "pyscard":
+        return find_spec("smartcard") is not None
+    if what == "vpcd":
+        return any(Path("/").glob(VPCD_DRIVERS.removeprefix("/")))
+    return shutil.which(what, path=PATH) is not None
+
+
+def require(*things: str) -> None:
+    """Skip, or fail in CI, naming the packages that are missing."""
+    packages = sorted({PACKAGES[thing] for thing in things if not _is_there(thing)})
+    if packages:
+        _give_up(f"missing PC/SC package: {', '.join(packages)} (make setup-pcsc)")
+
+
+def _give_up(reason: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[..., None]:
+    return require
+
+
+class User:
+    """Who runs programs, with what they need within reach.
+
+    Attributes:
+        folder: a folder of this user alone.
+        python: the interpreter.
+        programs: the test programs.
+    """
+
+    def __init__(self, folder: Path, python: Path, programs: Path, prefix: Sequence[str]) -> None:
+        self.folder = folder
+        self.python = python
+        self.programs = programs
+        self._prefix = list(prefix)
+        self.environment = {
+            "PATH": PATH,
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "LANG": "C.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def start(self, *command: str | Path, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self._prefix, *map(str, command)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment | environment,
+            cwd=self.folder,
+        )
+
+    def run(
+        self, *command: str | Path, timeout_s: float = 60, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._prefix, *map(str, command)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=self.environment | environment,
+            cwd=self.folder,
+            timeout=timeout_s,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def myself() -> Iterator[User]:
+    """Whoever runs the tests."""
+    with tempfile.TemporaryDirectory(prefix="cbt-") as folder:
+        user = User(Path(folder), Path(sys.executable), HERE / "programs", [])
+        user.environment["PYTHONPATH"] = str(ROOT / "src")
+        yield user
+
+
+@pytest.fixture(scope="session")
+def ordinary(myself: User) -> Iterator[User]:
+    """A user without rights; root drops to nobody, with a copy of all that is needed."""
+    if os.geteuid() != 0:
+        yield myself
+        return
+    require("setpriv")
+    drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
+    with tempfile.TemporaryDirectory(prefix="cbt-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        home = folder / "home"
+        home.mkdir(mode=0o700)
+        os.chown(home, NOBODY, NOBODY)
+        python = _copy_python(folder / "python")
+        site = folder / "site"
+        shutil.copytree(sysconfig.get_path("purelib"), site, ignore=_NEEDLESS, symlinks=False)
+        shutil.copytree(ROOT / "src" / "cardbench", site / "cardbench", ignore=_NEEDLESS)
+        shutil.copytree(HERE / "programs", folder / "programs", ignore=_NEEDLESS)
+        subprocess.run(
+            ["chmod", "-R", "a+rX", folder / "python", site, folder / "programs"], check=True
+        )
+        user = User(home, python, folder / "programs", drop)
+        user.environment |= {
+            "PYTHONHOME": str(folder / "python"),
+            "PYTHONPATH": str(site),
+            "LD_LIBRARY_PATH": str(folder / "python" / "lib"),
+        }
+        assert user.run(python, "-c", "import os; print(os.geteuid())").stdout == f"{NOBODY}\n"
+        yield user
+
+
+_NEEDLESS = shutil.ignore_patterns(
+    "__pycache__", "test", "tests", "idlelib", "lib2to3", "ensurepip", "site-packages", "config-*",
+    "*.a", "_*cardbench*.pth", "mypy", "mypyc", "ruff*", "hypothesis",
+)  # fmt: skip
+
+
+def _copy_python(place: Path) -> Path:
+    """Copy the interpreter and its standard library; a symbolic link would lead to where root lives."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    base = Path(sys.base_prefix)
+    (place / "bin").mkdir(parents=True)
+    shutil.copy2(Path(sys.executable).resolve(), place / "bin" / version)
+    shutil.copytree(sysconfig.get_path("stdlib"), place / "lib" / version, ignore=_NEEDLESS)
+    for shared in (base / "lib").glob("libpython*.so*"):
+        shutil.copy2(shared, place / "lib")
+    return place / "bin" / version
+
+
+class Bench:
+    """Two test cards in two readers, and programs that use them.
+
+    Attributes:
+        kind: how the readers are reached.
+        user: who runs the programs.
+        readers: names of the readers: a contactless card with T=1, a card in strict T=0.
+    """
+
+    def __init__(self, kind: str, user: User, *arguments: str | Path) -> None:
+        self.kind = kind
+        self.user = user
+        self._process = user.start(user.python, user.programs / "bench.py", kind, *arguments)
+        line = self._read()
+        try:
+            told = json.loads(line)
+        except ValueError:
+            self.close()
+            raise AssertionError(f"the bench did not start: {line}") from None
+        self.environment: dict[str, str] = told["environment"]
+        self.readers: list[str] = told["readers"]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def order(self, line: str) -> int:
+        """Have a card moved; returns the first card's value."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        value: int = json.loads(self._read())
+        return value
+
+    def until_shown(self, *present: bool) -> None:
+        """Wait until the readers show cards so."""
+        code = (
+            "from cardbench.terminal.readers.pcsc import view_readers\n"
+            "print(tuple(view.is_present for view in view_readers()))"
+        )
+        for _ in range(100):
+            if self.run(self.user.python, "-c", code).stdout == f"{present}\n":
+                return
+        raise AssertionError(f"the readers do not show {present}")
+
+    def start(self, *command: str | Path) -> subprocess.Popen[str]:
+        return self.user.start(*command, **self.environment)
+
+    def run(self, *command: str | Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        return self.user.run(*command, timeout_s=timeout_s, **self.environment)
+
+    def client(self, what: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start the pyscard client."""
+        return self.start(self.user.python, self.user.programs / "client.py", what, *arguments)
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def told(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Read one line of what a client tells."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, "the client ended without a word"
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def end(process: subprocess.Popen[str]) -> int:
+    """End a client that reads its standard input to the end, or would go on for ever."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+    try:
+        status = process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        status = process.wait()
+    process.stdout.close()
+    return status
+
+
+@pytest.fixture(scope="session")
+def tell() -> Callable[[subprocess.Popen[str]], dict[str, Any]]:
+    return told
+
+
+@pytest.fixture
+def ending() -> Iterator[Callable[[subprocess.Popen[str]], subprocess.Popen[str]]]:
+    """Have a client ended with the test, if it was not before."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def keep(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+        processes.append(process)
+        return process
+
+    yield keep
+    for process in processes:
+        if process.stdin is not None and not process.stdin.closed:
+            end(process)
+
+
+# The real daemon
+
+
+class Pcscd:
+    """The machine's pcscd, started for the tests."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the daemon
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            ["pcscd", "--foreground"], env={"PATH": PATH}, stdout=self.log, stderr=self.log
+        )
+        for _ in range(500):
+            if PCSCD_SOCKET.exists() and self._process.poll() is None and self._is_listening():
+                return
+            time.sleep(0.01)
+        self.stop()
+        self.log.seek(0)
+        raise AssertionError(f"pcscd does not start: {self.log.read().decode()}")
+
+    def _is_listening(self) -> bool:
+        with Path("/proc/net/unix").open() as sockets:
+            return any(line.endswith(f" {PCSCD_SOCKET}\n") for line in sockets)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def pcscd() -> Iterator[Pcscd]:
+    require("pcscd", "vpcd")
+    if os.geteuid() != 0:
+        _give_up("pcscd can be started by root alone")
+    with MACHINE_LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another test run may have it
+        daemon = Pcscd()
+        daemon.start()
+        yield daemon
+        daemon.stop()
+        daemon.log.close()
+
+
+@pytest.fixture(scope="module")
+def rootless_bench(ordinary: User) -> Iterator[Bench]:
+    bench = Bench("rootless", ordinary, ordinary.folder / "run")
+    yield bench
+    bench.close()
+    assert not (ordinary.folder / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def vpcd_bench(pcscd: Pcscd, myself: User) -> Iterator[Bench]:
+    del pcscd
+    bench = Bench("vpcd", myself)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture(
+    scope="module",
+    params=["rootless", pytest.param("vpcd", marks=pytest.mark.xdist_group("pcscd"))],
+)
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """Each way that a PC/SC program can reach our cards without knowing of us."""
+    found: Bench = request.getfixturevalue(f"{request.param}_bench")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _cards_are_in(request: pytest.FixtureRequest) -> None:
+    """A test begins with both cards in their readers, and seen there."""
+    if "bench" not in request.fixturenames:
+        return
+    bench: Bench = request.getfixturevalue("bench")
+    for number in range(2):
+        bench.order(f"insert {number}")
+    bench.until_shown(True, True)
