@@ -1,7 +1,7 @@
 """Cards that stay in readers for other programs: what `cardbench up` and `cardbench pcsc` plug in.
 
 A card is named by its preset, with or without its kind before a colon: `bench` is the Calypso card of
-that name, `sam:bench` the SAM.
+that name, `sam:bench` the SAM, `wallet` a Java Card with a Wallet whose PIN is 31323334.
 
 An edge: cards that other programs talk to live in real time.
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from cardbench.protocol.link import Card
 
 DEFAULT_PRESETS = ("card:bench", "sam:bench")
+WALLET = "wallet"
+WALLET_PIN = b"1234"
+"""The PIN of the published example session, which the story `wallet` presents too."""
 PLUG_TIMEOUT_S = 5.0
 VPCD_READER_NAME = "Virtual PCD 00 {number:02X}"
 
@@ -93,9 +96,21 @@ def _sam(preset: str, entropy: Entropy, clock: Clock) -> Card:
     return new_sam(preset, entropy=entropy, clock=clock)
 
 
+def _java_card_presets() -> Sequence[str]:
+    return (WALLET,)
+
+
+def _java_card(preset: str, entropy: Entropy, clock: Clock) -> Card:
+    from cardbench.emulator.applets.wallet import wallet_card  # noqa: PLC0415 - slow to load
+
+    assert preset == WALLET
+    return wallet_card(WALLET_PIN, entropy=entropy, clock=clock)
+
+
 KINDS: tuple[CardKind, ...] = (
     CardKind("card", True, _calypso_presets, _calypso_card),
     CardKind("sam", False, _sam_presets, _sam),
+    CardKind("javacard", False, _java_card_presets, _java_card),
 )
 
 

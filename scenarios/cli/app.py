@@ -130,7 +130,7 @@ def readers(*, json: AsJson = False) -> None:
     tell_readers(as_json=json)
 
 
-Presets = "Presets, such as bench, card:bench or sam:bench; without any, a card and a SAM."
+Presets = "Presets, such as bench, sam:bench or wallet; without any, a Calypso card and a SAM."
 
 
 @app.command(
@@ -138,7 +138,8 @@ Presets = "Presets, such as bench, card:bench or sam:bench; without any, a card 
     "By default the readers are those of a PC/SC service of your own, which needs no root: programs that "
     "have the printed variable in their environment see it. With --vpcd they are those of this machine's "
     "pcscd, which every program sees.",
-    epilog="[bold]Examples[/]\n\ncardbench up\n\ncardbench up card:bench sam:bench --vpcd",
+    epilog="[bold]Examples[/]\n\ncardbench up\n\ncardbench up card:bench sam:bench --vpcd\n\n"
+    "cardbench up wallet   (its PIN is 31323334)",
 )
 def up(
     presets: Annotated[

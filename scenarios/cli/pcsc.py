@@ -139,6 +139,10 @@ def _examples(plugged: Sequence[Plugged]) -> list[str]:
                 line.replace("identify", "validation")
                 + f" --sam-reader {shlex.quote(names['sam'])}"
             )
+    if "javacard" in names:
+        lines.append(
+            f"cardbench run wallet --backend readers --card-reader {shlex.quote(names['javacard'])}"
+        )
     return lines
 
 

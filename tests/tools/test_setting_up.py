@@ -102,7 +102,7 @@ def test_ci_installs_what_is_missing_and_ends_as_the_check_ends(
         "apt-get update --quiet",
         "id -u",
         "apt-get install --quiet --yes --no-install-recommends make",
-        "make check",
+        "make setup-pcsc check",
     ]
 
 
@@ -114,7 +114,7 @@ def test_ci_installs_a_python_that_can_make_environments(machine: Machine, check
     assert ci_run(machine, checkout).returncode == 0
     assert machine.asked()[-2:] == [
         "apt-get install --quiet --yes --no-install-recommends python3 python3-venv",
-        "make check",
+        "make setup-pcsc check",
     ]
 
 
@@ -122,7 +122,7 @@ def test_ci_installs_nothing_where_nothing_is_missing(machine: Machine, checkout
     machine.stand_in("make", "")
     machine.python()
     assert ci_run(machine, checkout).returncode == 0
-    assert machine.asked() == ["make check"]
+    assert machine.asked() == ["make setup-pcsc check"]
 
 
 def test_ci_uses_sudo_where_it_asks_for_no_password(machine: Machine, checkout: Path) -> None:
@@ -144,7 +144,7 @@ def test_ci_fails_with_the_command_to_type_where_it_may_not_install(
     done = ci_run(machine, checkout)
     assert done.returncode != 0
     assert "please run as root: apt-get update" in done.stderr
-    assert "make check" not in machine.asked()
+    assert "make setup-pcsc check" not in machine.asked()
 
 
 def test_ci_fails_where_there_is_no_apt(machine: Machine, checkout: Path) -> None:
