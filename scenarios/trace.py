@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cardbench.terminal.readers import Reader
 
 HEADER_SIZE_BYTES = 4
+STATUS_WORD_SIZE_BYTES = 2
 PLAIN_PIN_SIZE_BYTES = 4
 CHANGE_PIN_P2 = 0xFF
 MASK = "**"
@@ -160,12 +161,16 @@ def shown(entry: Recorded, *, with_secrets: bool = False) -> ShownApdu:
     if not with_secrets and _is_secret(entry.role, entry.sent):
         start, end = _data_span(entry.sent)
         command = to_hex(entry.sent[:start]) + MASK * (end - start) + to_hex(entry.sent[end:])
+    response = to_hex(entry.received)
+    if not with_secrets and _has_secret_answer(entry.role, entry.sent):
+        size = max(0, len(entry.received) - STATUS_WORD_SIZE_BYTES)
+        response = MASK * size + to_hex(entry.received[size:])
     sw = int.from_bytes(entry.received[-2:])
     return ShownApdu(
         entry.role,
         command_name(entry.role, entry.sent),
         command,
-        to_hex(entry.received),
+        response,
         describe(sw) if len(entry.received) >= 2 else "no answer",
     )
 
@@ -216,3 +221,8 @@ def _is_secret(role: Role, command: bytes) -> bool:
     if ins == CalypsoIns.PUT_DATA:
         return p1 << 8 | p2 == DataObject.CARD_KEY_PAIR
     return ins == CalypsoIns.VERIFY_PIN
+
+
+def _has_secret_answer(role: Role, command: bytes) -> bool:
+    """Whether the response data hold a private key: the key pair that a SAM makes for a card."""
+    return role is Role.SAM and command[1:2] == bytes((SamIns.GENERATE_ASYMMETRIC_KEY_PAIR,))

@@ -137,3 +137,14 @@ def test_commands_are_named_as_the_field_does() -> None:
     assert command_name(Role.SAM, bytes((0x80, SamIns.DIGEST_INIT, 0, 0))) == "Digest Init"
     assert command_name(Role.SAM, bytes((0x80, 0xF7, 0, 0))) == "INS F7"
     assert command_name(Role.CARD, b"") == "no command"
+
+
+def test_key_pair_that_a_sam_makes_is_hidden() -> None:
+    entry = Recorded(
+        Role.SAM,
+        Act.APDU,
+        bytes.fromhex("804680000A06082A8648CE3D03010763"),
+        bytes.fromhex("DF3C60") + bytes(96) + b"\x90\0",
+    )
+    assert shown(entry).response == "**" * 99 + "9000"
+    assert shown(entry, with_secrets=True).response == "DF3C60" + "00" * 96 + "9000"
