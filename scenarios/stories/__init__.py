@@ -18,6 +18,8 @@ STORIES: Mapping[str, str] = {
     "identify": "cardbench.scenarios.stories.identify:IDENTIFY",
     "validation": "cardbench.scenarios.stories.validation:VALIDATION",
     "sale": "cardbench.scenarios.stories.sale:SALE",
+    "pki-session": "cardbench.scenarios.stories.pki_session:PKI_SESSION",
+    "pki-personalise": "cardbench.scenarios.stories.pki_personalise:PKI_PERSONALISE",
     "wallet": "cardbench.scenarios.stories.wallet:WALLET",
 }
 """Name of each story, and where it is: `module:attribute`."""

@@ -1,0 +1,1 @@
+"""The Calypso PKI on the bench: whom a terminal trusts, and how a card gets its certificates."""
