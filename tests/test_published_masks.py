@@ -13,7 +13,7 @@ ALL = [value for value in vars(traces).values() if isinstance(value, Trace)]
 def exchanges(trace: Trace) -> list[tuple[bytes, bytes, tuple[Field, ...]]]:
     masks = CardMasks()
     found = []
-    for sent, answered in trace.exchanges:
+    for sent, answered, *_ in trace.exchanges:
         command, response = bytes.fromhex(sent), bytes.fromhex(answered)
         found.append((command, response, masks.fields(command, response)))
     return found
@@ -88,8 +88,13 @@ def mask_of(*exchange: str) -> tuple[str, str]:
             "CD1234··········5643219000",
         ),
         (
-            ("00B85566177711F2", "A54BC99000"),
-            "00B8····17··11F2",
+            ("00B8959117160000007900000002000012345678 0000DE2C8CB3D280", "A54BC99000"),
+            "00B8····17··00000079000000020000123456780000DE··········",
+            "······9000",
+        ),
+        (
+            ("00BACD001434FFFE000000007912345678 0000DF0C9437AABB", "A54BC99000"),
+            "00BA····14··FFFE0000000079123456780000DF··········",
             "······9000",
         ),
         (("00B2013C1D", "71119000"), "00B2013C1D", "71119000"),
@@ -111,3 +116,29 @@ def test_postponed_signatures_are_masked_and_postponed_counters_are_not() -> Non
     fields = masks.fields(command, response)
     assert masked(response, Side.RESPONSE, fields) == "0434567804··············9000"
     assert {field.fill for field in fields} == {Fill.MAC, Fill.SIGNATURE}
+
+
+def test_data_fields_are_masked_in_an_encrypted_section_only() -> None:
+    masks = CardMasks()
+    shown = []
+    for sent, answered in (
+        ("00DC010C01AA", "9000"),
+        ("0082000200", "9000"),
+        ("00DC010C01E1", "9000"),
+        ("00B2010C01", "E19000"),
+        ("0082000000", "9000"),
+        ("00B2010C01", "119000"),
+    ):
+        command, response = bytes.fromhex(sent), bytes.fromhex(answered)
+        fields = masks.fields(command, response)
+        shown.append(
+            masked(command, Side.COMMAND, fields) + " " + masked(response, Side.RESPONSE, fields)
+        )
+    assert shown == [
+        "00DC010C01AA 9000",
+        "0082000200 9000",
+        "00DC010C01·· 9000",
+        "00B2010C01 ··9000",
+        "0082000000 9000",
+        "00B2010C01 119000",
+    ]

@@ -27,6 +27,7 @@ from cardbench.emulator.calypso.structure import (
 )
 from cardbench.emulator.chassis import Memory
 from cardbench.protocol.calypso.suite import load_suite, public_test_master
+from cardbench.protocol.calypso.sv_log import DEBIT_LOG_RECORDS
 from cardbench.protocol.hexadecimal import to_hex
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 PIN_TRIES: Final = 3
 _LOAD, _DEBIT = 2, 3
 _PURSE_LOG_KEYS: Final = {"load": LOAD_LOG_KEY, "debit": DEBIT_LOG_KEY}
-_PURSE_LOG_SIZES: Final = {LOAD_LOG_KEY: 29, DEBIT_LOG_KEY: 3 * 29}
+_LOG_SIZE: Final = 29
 _PURSE_LOAD_KEY: Final[Key] = ("purse", "load key")
 _PURSE_DEBIT_KEY: Final[Key] = ("purse", "debit key")
 
@@ -110,7 +111,9 @@ def factory_memory(card: Personalisation, suite: SymmetricSuite) -> dict[Key, Va
             memory |= _pki_objects(card, application, application.pki)
     if card.purse is not None:
         memory[PURSE_KEY] = (card.purse.balance, card.purse.transaction_number, bytes(6))
-        memory |= {key: bytes(size) for key, size in _PURSE_LOG_SIZES.items()}
+        memory[LOAD_LOG_KEY] = card.purse.load_log.ljust(_LOG_SIZE, b"\0")
+        debits = b"".join(log.ljust(_LOG_SIZE, b"\0") for log in card.purse.debit_logs)
+        memory[DEBIT_LOG_KEY] = debits.ljust(DEBIT_LOG_RECORDS * _LOG_SIZE, b"\0")
         if card.purse.load is not None and card.purse.debit is not None:
             memory[_PURSE_LOAD_KEY] = _slot(card, card.purse.load, suite)
             memory[_PURSE_DEBIT_KEY] = _slot(card, card.purse.debit, suite)
@@ -118,7 +121,7 @@ def factory_memory(card: Personalisation, suite: SymmetricSuite) -> dict[Key, Va
     for application in card.applications:
         for file in application.files:
             where = _content_key(application, file)
-            if file.type != "simulated counters" and where not in written:
+            if file.type != "simulated counters" and not file.purse_log and where not in written:
                 written.add(where)
                 memory[where] = _content(card, file, suite)
     return memory

@@ -242,6 +242,8 @@ class FileModel(_Model):
             return f"a counters file has at least {COUNTER_SIZE} bytes"
         if self.type == "simulated counters" and (not self.reference or self.content):
             return "a simulated counter has a reference and no content"
+        if self.purse_log and self.content:
+            return "the purse gives the content of its logs"
         if len(self.content) > self.records:
             return f"more contents than its {self.records} record(s)"
         if any(len(content) > self.size for content in self.content):
@@ -329,6 +331,7 @@ class PurseModel(_Model):
         keys_of: LID of the DF whose slots 2 and 3 are its load and debit key.
         load, debit: the two keys themselves, where no DF has them.
         balance, transaction_number: at the start.
+        load_log, debit_logs: log entries at the start, the newest debit first; 22 and 19 bytes.
     """
 
     keys_of: Lid | None = None
@@ -336,6 +339,10 @@ class PurseModel(_Model):
     debit: KeyModel | None = None
     balance: int = Field(ge=BALANCE_MIN, le=BALANCE_MAX, default=0)
     transaction_number: int = Field(ge=0, le=0xFFFF, default=0)
+    load_log: HexBytes = Field(default=b"", max_length=PURSE_LOG_SIZE)
+    debit_logs: tuple[Annotated[HexBytes, Field(max_length=PURSE_LOG_SIZE)], ...] = Field(
+        default=(), max_length=DEBIT_LOG_RECORDS
+    )
 
     @model_validator(mode="after")
     def _has_keys(self) -> Self:

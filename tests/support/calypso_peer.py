@@ -212,12 +212,14 @@ class Peer:
         time: str = "3344",
         free: str = "F3EE",
         kvc: int | None = None,
+        sam: tuple[bytes, bytes] = (b"\xaa\xbb\xcc\xdd", b"\x12\x34\x56"),
         le: str = "",
     ) -> str:
         """Build SV Reload (B8), Debit (BA) or Undebit (BC) behind an SV Get.
 
         Args:
             sv_get: the whole answer of SV Get.
+            sam: serial number and transaction number of the SAM.
         """
         answer = bytes.fromhex(sv_get)
         is_reload = ins == 0xB8
@@ -230,7 +232,7 @@ class Peer:
             fixed += amount.to_bytes(3, signed=True) + bytes.fromhex(time)
         else:
             fixed = amount.to_bytes(2, signed=True) + bytes.fromhex(date + time) + version
-        challenge, sam_number, sam_id = b"\x55\x66\x77", b"\x12\x34\x56", b"\xaa\xbb\xcc\xdd"
+        challenge, (sam_id, sam_number) = b"\x55\x66\x77", sam
         length = 1 + len(fixed) + 7 + (10 if extended else 5)
         message = bytes((0x7C, extended, 0x07 if is_reload else 0x09, len(answer) - 2)) + answer
         message += bytes((ins, 0, 0, length, 0)) + fixed + challenge + sam_number + sam_id

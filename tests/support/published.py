@@ -67,10 +67,13 @@ def assert_published(
         if not isinstance(each.fill, Fill):
             raise TypeError(f"{each.fill!r} excuses no difference")
     for side, theirs, our in zip(Side, published, ours, strict=True):
-        assert masked(our, side, fields) == masked(theirs, side, fields), side.value
+        expected, found = masked(theirs, side, fields), masked(our, side, fields)
+        if found != expected:
+            raise AssertionError(f"{side.value}\n published {expected}\n ours      {found}")
 
 
 POSTPONED = b"\x62\x00"
+OK = b"\x90\x00"
 _COUNTING = (0x30, 0x32)
 _SV_OPERATIONS = (0xB8, 0xBA, 0xBC)
 
@@ -80,20 +83,28 @@ class CardMasks(Masks):
 
     def __init__(self) -> None:
         self._postponed: list[Fill | None] = []
+        self._encrypted = False
 
     def fields(self, command: bytes, response: bytes) -> tuple[Field, ...]:
         ins, lc, answer_end = command[1], command[4], len(response) - 2
         if response == POSTPONED and ins in (*_COUNTING, *_SV_OPERATIONS):
             self._postponed.append(Fill.SIGNATURE if ins in _SV_OPERATIONS else None)
-        if ins == 0x84:
-            return (_answer(0, answer_end, Fill.RANDOM),)
         if ins == 0x8A:
-            self._postponed = []
+            self._postponed, self._encrypted = [], False
             return _open_fields(command, answer_end)
         if ins == 0x8E and len(command) > 5:
+            self._encrypted = False
             return (_sent(0, lc, Fill.MAC), *self._close_fields(response[:-2]))
-        if ins == 0x82 and len(command) > 5:
+        if ins == 0x82:
+            self._encrypted = bool(command[3] & 0x02) and response[-2:] == OK
+            if len(command) == 5:
+                return ()
             return (_sent(0, lc, Fill.MAC), _answer(0, answer_end, Fill.MAC))
+        if self._encrypted:
+            sent = lc if len(command) > 5 else 0
+            return (_sent(0, sent, Fill.CRYPTOGRAM), _answer(0, answer_end, Fill.CRYPTOGRAM))
+        if ins == 0x84:
+            return (_answer(0, answer_end, Fill.RANDOM),)
         if (ins == 0x20 and lc == 8) or (ins == 0xD8 and lc > 4):
             return (_sent(0, lc, Fill.CRYPTOGRAM),)
         return _stored_value_fields(command, answer_end)
