@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from support.wallet_session import BALANCE, SELECT, SESSION, VERIFY, WRONG
 
 from cardbench.emulator.applets.wallet import (
     FAITHFUL_WALLET_AID,
@@ -15,11 +16,6 @@ from cardbench.emulator.applets.wallet import (
 from cardbench.emulator.chassis import Memory
 from cardbench.emulator.javacard import InstallationRefused, JavaCard, PINException
 from cardbench.protocol.wallet import WALLET_AID, WALLET_PACKAGE_AID
-
-SELECT = "00A4040008F234123456100001"
-VERIFY = "B02000000431323334"
-WRONG = "B02000000431313131"
-BALANCE = "B050000002"
 
 Send = Callable[[str], str]
 
@@ -65,29 +61,6 @@ def fill(send: Send, balance: int) -> None:
 
 
 # The article's session
-
-
-SESSION = [
-    (SELECT, "9000"),
-    (BALANCE, "00009000"),
-    ("B03000000164", "6301"),
-    (WRONG, "6300"),
-    (VERIFY, "9000"),
-    ("B03000000164", "9000"),
-    ("B04000000165", "6A85"),
-    ("B0400000010A", "9000"),
-    (BALANCE, "005A9000"),
-    ("B03000000180", "6A83"),
-    ("B0300000020001", "6700"),
-    ("B060000000", "6D00"),
-    ("8050000002", "6E00"),
-    (WRONG, "6300"),
-    (WRONG, "6300"),
-    (WRONG, "6300"),
-    ("B03000000101", "6301"),
-    (BALANCE, "005A9000"),
-    (SELECT, "6999"),
-]
 
 
 def test_the_articles_session_runs(card: JavaCard) -> None:
