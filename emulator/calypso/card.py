@@ -55,9 +55,18 @@ _STORED_VALUE: Final = frozenset(
 )
 _GET_RESPONSE_CLASSES: Final = frozenset((CLA_ISO, CLA_SAM, CLA_LEGACY))
 _SELECT_BY_NAME: Final = 0x04
+# Plain numbers and members by name: an attribute of an enumeration costs each command anew.
 _ALWAYS: Final = int(AccessCondition.ALWAYS)
 _NEVER: Final = int(AccessCondition.NEVER)
+_SESSION: Final = int(AccessCondition.SESSION)
+_PIN: Final = int(AccessCondition.PIN)
+_CONFIDENTIAL: Final = int(AccessCondition.CONFIDENTIAL)
+_PIN_AND_CONFIDENTIAL: Final = int(AccessCondition.PIN_AND_CONFIDENTIAL)
+_READ_RECORDS: Final = int(CalypsoIns.READ_RECORDS)
+_READ: Final = EfAccess.READ
+_PKI: Final = SessionMode.PKI
 _OK: Final = 0x9000
+_OK_TRAILER: Final = _OK.to_bytes(2)
 
 
 class CalypsoCard(SoftwareCard[Volatile]):
@@ -130,8 +139,11 @@ class CalypsoCard(SoftwareCard[Volatile]):
     def _arrive(self) -> Volatile:
         volatile = self.volatile
         self.last_row = None
-        volatile.prepared = volatile.preparing
-        volatile.preparing = None
+        if (
+            volatile.prepared is not volatile.preparing
+        ):  # seldom: something was prepared, or used up
+            volatile.prepared = volatile.preparing
+            volatile.preparing = None
         if volatile.awaits_ratification:
             self._ratify(volatile)
         return volatile
@@ -139,10 +151,8 @@ class CalypsoCard(SoftwareCard[Volatile]):
     def _execute_in_session(
         self, volatile: Volatile, session: Session, command: CommandApdu, raw: bytes
     ) -> tuple[bytes, int]:
-        is_digested = not (
-            command.ins in session.undigested
-            or (command.ins == CalypsoIns.READ_RECORDS and not (command.p1 or command.p2))
-        )
+        _, ins, p1, p2, _, _, _ = command
+        is_digested = ins not in session.undigested and (p1 or p2 or ins != _READ_RECORDS)
         digest = session.digest
         encrypted = session.encrypted and is_digested
         if encrypted and command.data and not command.extended:
@@ -164,7 +174,7 @@ class CalypsoCard(SoftwareCard[Volatile]):
             plain = data
             if encrypted:
                 data = session.mac_digest.cipher(plain)
-            digest.absorb(plain + sw.to_bytes(2))
+            digest.absorb(plain + (_OK_TRAILER if sw == _OK else sw.to_bytes(2)))
         return data, sw
 
     def _carry_out(self, volatile: Volatile, command: CommandApdu) -> tuple[bytes, int]:
@@ -174,11 +184,10 @@ class CalypsoCard(SoftwareCard[Volatile]):
             self._check_unusual_class(command)
         row = volatile.application.commands.find(command)
         self.last_row = row
-        where = row.where
-        session = volatile.session
+        where, session = row.where, volatile.session
         if where != ANYWHERE and (session is None) == (where == INSIDE):
             raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
-        if session is not None and session.mode is SessionMode.PKI and NEEDS_KEY in row.traits:
+        if session is not None and session.mode is _PKI and NEEDS_KEY in row.traits:
             raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
         answer = row.handler(self, command)
         return answer if isinstance(answer, tuple) else (answer, _OK)
@@ -212,7 +221,10 @@ class CalypsoCard(SoftwareCard[Volatile]):
 
     def content(self, file: ElementaryFile) -> bytes:
         """Return the content of a file as the current session sees it."""
-        return cast("bytes", self.value(file.content_key))
+        session, key = self.volatile.session, file.content_key
+        if session is not None and key in session.changes:
+            return cast("bytes", session.changes[key])
+        return cast("bytes", self.memory[key])
 
     def modify(self, changes: dict[Key, Value], *, cost_bytes: int) -> None:
         """Change objects: provisionally in a session, at once outside.
@@ -228,18 +240,18 @@ class CalypsoCard(SoftwareCard[Volatile]):
         if session is None:
             self.memory.commit(changes)
             return
-        self.check_buffer(cost_bytes)
-        session.buffer_left -= self._cost(cost_bytes)
+        cost = 1 if self.structure.profile.buffer_operations else cost_bytes
+        if cost > session.buffer_left:
+            raise Refusal(StatusWord.BUFFER_OVERFLOW)
+        session.buffer_left -= cost
         session.changes.update(changes)
 
     def check_buffer(self, cost_bytes: int) -> None:
         """Refuse with 6400 what the session buffer cannot take; outside a session all fits."""
         session = self.volatile.session
-        if session is not None and self._cost(cost_bytes) > session.buffer_left:
+        cost = 1 if self.structure.profile.buffer_operations else cost_bytes
+        if session is not None and cost > session.buffer_left:
             raise Refusal(StatusWord.BUFFER_OVERFLOW)
-
-    def _cost(self, cost_bytes: int) -> int:
-        return 1 if self.structure.profile.buffer_operations else cost_bytes
 
     def is_invalidated(self, application: Application) -> bool:
         """Whether the DF is invalidated, as the current session sees it."""
@@ -257,7 +269,7 @@ class CalypsoCard(SoftwareCard[Volatile]):
             Refusal: 6985 never allowed, or a modification of an invalidated DF; 6982 key, PIN or
                 encryption is missing.
         """
-        if group is not EfAccess.READ:
+        if group is not _READ:
             self.check_valid()
         condition = file.access[group]
         if condition != _ALWAYS:
@@ -273,17 +285,16 @@ class CalypsoCard(SoftwareCard[Volatile]):
         session = volatile.session
         # The issuer key may do what load and debit may, the load key what debit may.
         by_key = session is not None and session.key_index <= key_level
-        by_cipher = by_key and session is not None and session.encrypted
-        satisfied = (
-            (condition == AccessCondition.SESSION and by_key)
-            or (condition == AccessCondition.PIN and volatile.pin_verified)
-            or (condition == AccessCondition.CONFIDENTIAL and by_cipher)
-            or (
-                condition == AccessCondition.PIN_AND_CONFIDENTIAL
-                and by_cipher
-                and volatile.pin_verified
-            )
-        )
+        if condition == _SESSION:
+            satisfied = by_key
+        elif condition == _PIN:
+            satisfied = volatile.pin_verified
+        elif condition in (_CONFIDENTIAL, _PIN_AND_CONFIDENTIAL):
+            satisfied = by_key and session is not None and session.encrypted
+            if condition == _PIN_AND_CONFIDENTIAL:
+                satisfied = satisfied and volatile.pin_verified
+        else:
+            satisfied = False
         if not satisfied:
             raise Refusal(StatusWord.SECURITY_NOT_SATISFIED)
 

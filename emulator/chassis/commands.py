@@ -21,7 +21,6 @@ Source: our choice (DESIGN idea 4).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from cardbench.protocol.apdu import CommandApdu, IsoCase
@@ -118,6 +117,7 @@ class CommandRow(Generic[CardType]):
     handler: Callable[[CardType, CommandApdu], Answer] = field(repr=False)
 
 
+_MET_MAX = 8192
 NO_DATA: Collection[int] = frozenset((0,))
 ANY_DATA: Collection[int] = range(1, 256)
 ANY_OR_NO_DATA: Collection[int] = range(256)
@@ -152,7 +152,8 @@ class CommandTable(Generic[CardType]):
         self._unknown_parameters = unknown_parameters
         self._unknown_parameters_of: dict[int, int] = {}
         self._rows: dict[int, list[CommandRow[CardType]]] = {}
-        self._found = lru_cache(maxsize=8192)(self._find)
+        self._met: dict[tuple[int, int, int, int], CommandRow[CardType]] = {}
+        """Rows by instruction, P1, P2 and number of data bytes, as far as they have been asked for."""
 
     def __iter__(self) -> Iterator[CommandRow[CardType]]:
         for ins in sorted(self._rows):
@@ -200,7 +201,7 @@ class CommandTable(Generic[CardType]):
                 handler=handler,
             )
             self._rows.setdefault(ins, []).append(row)
-            self._found.cache_clear()
+            self._met.clear()
             return handler
 
         return declare
@@ -208,7 +209,7 @@ class CommandTable(Generic[CardType]):
     def refuse_parameters(self, ins: int, sw: int) -> None:
         """Choose the answer for one instruction where no row takes P1 and P2."""
         self._unknown_parameters_of[ins] = sw
-        self._found.cache_clear()
+        self._met.clear()
 
     def parameter_refusal(self, ins: int) -> int:
         """Return the answer where the instruction is known but no row takes P1 and P2."""
@@ -221,10 +222,17 @@ class CommandTable(Generic[CardType]):
             Refusal: 6D00 unknown instruction, 6B00 (or the table's choice) unknown parameters,
                 6700 wrong number of data bytes.
         """
-        found = self._found(command.ins, command.p1, command.p2, len(command.data))
-        if not isinstance(found, CommandRow):
-            raise Refusal(found)
-        return found
+        _, ins, p1, p2, data, _, _ = command
+        meant = (ins, p1, p2, len(data))
+        row = self._met.get(meant)
+        if row is None:
+            found = self._find(*meant)
+            if not isinstance(found, CommandRow):
+                raise Refusal(found)
+            if len(self._met) >= _MET_MAX:
+                self._met.clear()
+            row = self._met[meant] = found
+        return row
 
     def rows_for(self, command: CommandApdu) -> list[CommandRow[CardType]]:
         """Return every row that a command can have meant: by P1 and P2, else by instruction."""

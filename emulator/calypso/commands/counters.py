@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from cardbench.emulator.calypso.structure import ElementaryFile
     from cardbench.protocol.apdu import CommandApdu
 
+# By name: an attribute of an enumeration costs each command anew.
+_SIMULATED_COUNTERS: Final = EfType.SIMULATED_COUNTERS
+_COUNTERS: Final = EfType.COUNTERS
 _STEP_SIZE: Final = 1 + COUNTER_SIZE
 """Counter number and amount, in the Multiple forms."""
 _COUNTER_NUMBER = between(0, COUNTER_NUMBER_MAX)
@@ -43,11 +46,11 @@ def _counter_offset(file: ElementaryFile, number: int) -> int:
     Raises:
         Refusal: 6981 the file holds no counters; 6B00 no such counter.
     """
-    if file.kind is EfType.SIMULATED_COUNTERS:
+    if file.kind is _SIMULATED_COUNTERS:
         if number != 0:
             raise Refusal(StatusWord.P1P2_NOT_SUPPORTED)
         return file.counter_offset
-    if file.kind is not EfType.COUNTERS:
+    if file.kind is not _COUNTERS:
         raise Refusal(StatusWord.WRONG_FILE_TYPE)
     if not 1 <= number <= file.record_size // COUNTER_SIZE:
         raise Refusal(StatusWord.P1P2_NOT_SUPPORTED)
@@ -84,7 +87,7 @@ def _count_one(card: CalypsoCard, command: CommandApdu, sign: int) -> bytes | tu
 
 def _count_several(card: CalypsoCard, command: CommandApdu, sign: int) -> bytes:
     file = addressed_file(card, command.p2 >> 3)
-    if file.kind is not EfType.COUNTERS:
+    if file.kind is not _COUNTERS:
         raise Refusal(StatusWord.WRONG_FILE_TYPE)
     data = command.data
     card.check_access(file, _GROUPS[sign])

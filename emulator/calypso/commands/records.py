@@ -33,6 +33,16 @@ if TYPE_CHECKING:
     from cardbench.emulator.calypso.structure import ElementaryFile
     from cardbench.protocol.apdu import CommandApdu
 
+# By name: an attribute of an enumeration costs each command anew.
+_SIMULATED_COUNTERS: Final = EfType.SIMULATED_COUNTERS
+_BINARY: Final = EfType.BINARY
+_CYCLIC: Final = EfType.CYCLIC
+_LINEAR: Final = EfType.LINEAR
+_READ: Final = EfAccess.READ
+_UPDATE: Final = EfAccess.UPDATE
+_WRITE_DECREASE: Final = EfAccess.WRITE_DECREASE
+_APPEND_INCREASE: Final = EfAccess.APPEND_INCREASE
+
 OVERHEAD_BYTES: Final = 6
 """What a modification costs in the session buffer beyond its data (calypso-card §5.5)."""
 
@@ -67,7 +77,7 @@ def check_readable(card: CalypsoCard, file: ElementaryFile) -> None:
     session = card.volatile.session
     if file.is_purse_log and session is not None and session.sv_done:
         raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
-    card.check_access(file, EfAccess.READ)
+    card.check_access(file, _READ)
 
 
 def check_record(file: ElementaryFile, number: int) -> None:
@@ -76,7 +86,7 @@ def check_record(file: ElementaryFile, number: int) -> None:
     Raises:
         Refusal: 6981 a binary file, 6A83 no such record.
     """
-    if file.kind is EfType.BINARY:
+    if file.kind is _BINARY:
         raise Refusal(StatusWord.WRONG_FILE_TYPE)
     if not 1 <= number <= file.record_count:
         raise Refusal(StatusWord.RECORD_NOT_FOUND)
@@ -85,7 +95,7 @@ def check_record(file: ElementaryFile, number: int) -> None:
 def record_content(card: CalypsoCard, file: ElementaryFile, number: int) -> bytes:
     """Return one record without checks; for a simulated counter, the counter it images."""
     content = card.content(file)
-    if file.kind is EfType.SIMULATED_COUNTERS:
+    if file.kind is _SIMULATED_COUNTERS:
         return content[file.counter_offset : file.counter_offset + COUNTER_SIZE]
     size = file.record_size
     return content[(number - 1) * size : number * size]
@@ -195,13 +205,13 @@ def update_record(card: CalypsoCard, command: CommandApdu) -> bytes:
     number, data = command.p1, command.data
     file = addressed_file(card, command.p2 >> 3)
     check_record(file, number)
-    if file.kind is EfType.CYCLIC and number != 1:
+    if file.kind is _CYCLIC and number != 1:
         raise Refusal(StatusWord.WRONG_FILE_TYPE)
     if len(data) > file.record_size:
         raise Refusal(StatusWord.WRONG_LENGTH)
-    card.check_access(file, EfAccess.UPDATE)
+    card.check_access(file, _UPDATE)
     cost = len(data) + OVERHEAD_BYTES
-    if file.kind is EfType.SIMULATED_COUNTERS:
+    if file.kind is _SIMULATED_COUNTERS:
         replace(card, file, file.counter_offset, data[:COUNTER_SIZE], cost_bytes=cost)
     else:
         replace(card, file, (number - 1) * file.record_size, data, cost_bytes=cost)
@@ -222,14 +232,14 @@ def write_record(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Or the first bytes of a record with the data: linear files, and record 1 of cyclic ones."""
     number, data = command.p1, command.data
     file = addressed_file(card, command.p2 >> 3)
-    if file.kind not in (EfType.LINEAR, EfType.CYCLIC):
+    if file.kind not in (_LINEAR, _CYCLIC):
         raise Refusal(StatusWord.WRONG_FILE_TYPE)
     check_record(file, number)
-    if file.kind is EfType.CYCLIC and number != 1:
+    if file.kind is _CYCLIC and number != 1:
         raise Refusal(StatusWord.WRONG_FILE_TYPE)
     if len(data) > file.record_size:
         raise Refusal(StatusWord.WRONG_LENGTH)
-    card.check_access(file, EfAccess.WRITE_DECREASE)
+    card.check_access(file, _WRITE_DECREASE)
     offset = (number - 1) * file.record_size
     replace(
         card, file, offset, ored(card, file, offset, data), cost_bytes=len(data) + OVERHEAD_BYTES
@@ -260,12 +270,12 @@ def append_record(card: CalypsoCard, command: CommandApdu) -> bytes:
     """
     data = command.data
     file = addressed_file(card, command.p2 >> 3)
-    if file.kind is not EfType.CYCLIC:
+    if file.kind is not _CYCLIC:
         raise Refusal(StatusWord.WRONG_FILE_TYPE)
     size = file.record_size
     if len(data) > size:
         raise Refusal(StatusWord.WRONG_LENGTH)
-    card.check_access(file, EfAccess.APPEND_INCREASE)
+    card.check_access(file, _APPEND_INCREASE)
     content = data.ljust(size, b"\0") + card.content(file)[:-size]
     card.modify({file.content_key: content}, cost_bytes=len(data) + OVERHEAD_BYTES)
     return b""
