@@ -10,6 +10,7 @@ import typer
 import cardbench
 from cardbench.scenarios.backends import KINDS
 from cardbench.scenarios.cli import DEFAULT_WALLET_PIN, WALLET_LINES
+from cardbench.scenarios.cli.pki_app import pki_app
 from cardbench.scenarios.cli.sam import sam_app
 
 BACKENDS = "; ".join(f"[bold]{kind.name}[/]: {kind.summary}" for kind in KINDS)
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(sam_app, name="sam")
+app.add_typer(pki_app, name="pki")
 
 StrictT0 = Annotated[
     bool,

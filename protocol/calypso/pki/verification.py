@@ -254,7 +254,7 @@ def check_serial(certificate: CardCertificate, serial: bytes) -> None:
     if certificate.fields.serial != wanted:
         raise WrongSerialNumber(
             str(certificate),
-            f"serial number {to_hex(certificate.fields.serial)}, the card has {to_hex(wanted)}",
+            f"{to_hex(certificate.fields.serial)}, the card has {to_hex(wanted)}",
         )
 
 
