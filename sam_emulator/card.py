@@ -218,14 +218,9 @@ class SamCard(SoftwareCard[SamVolatile]):
             raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
 
     def diversified(self, key: SamKey) -> bytes:
-        """Return the value of a work key for the selected diversifier.
-
-        Raises:
-            Refusal: 6985, no diversifier is selected.
-        """
+        """Return the value of a work key for the selected diversifier, which must have been checked."""
         diversifier = self.volatile.diversifier
-        if not diversifier:
-            raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
+        assert diversifier, "every command that uses a work key refuses without diversifier"
         return self.diversify(key.value, diversifier)
 
     # Counting

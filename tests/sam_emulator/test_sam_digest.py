@@ -300,6 +300,14 @@ def test_products_without_extended_mode(make_sam: Make, send_to: Hand, preset: s
     assert send("8088800008") == "6D00"
 
 
+def test_a_product_may_have_extended_mode_and_short_updates(sam: SamCard, send: Send) -> None:
+    sam.memory.commit({("features",): (1, 1, 100, 0, 3000)})
+    sam.power_on()
+    open_session(send, extended=True)
+    for header in ("808C0000", "808C0080"):
+        assert send(command(header, "00B2013C" + "00" * 97)) == "6700"
+
+
 def test_products_differ_in_what_one_update_holds(make_sam: Make, send_to: Hand) -> None:
     for preset, most in (("bench", 255), ("hsm-c1", 255), ("sam-s1e1", 240), ("sam-s1dx", 70)):
         send = send_to(make_sam(preset))
@@ -307,5 +315,8 @@ def test_products_differ_in_what_one_update_holds(make_sam: Make, send_to: Hand)
         assert send(command("808C0000", "00" * most)) == "9000"
         if most < 255:
             assert send(command("808C0000", "00" * (most + 1))) == "6700"
+        if preset == "sam-s1e1":
+            assert send(multiple(*["00" * 79] * 3)) == "9000"
+            assert send(multiple(*["00" * 80] * 3)) == "6700"
         grouped = send(multiple(REQUEST))
         assert grouped == ("6B00" if preset == "sam-s1dx" else "9000")

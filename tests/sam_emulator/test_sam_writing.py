@@ -512,3 +512,13 @@ def test_a_wrong_value_leaves_it_locked(locked: Scene) -> None:
 def test_dynamic_unlocking_needs_a_challenge_of_eight_bytes(locked: Scene) -> None:
     locked.ok("8084000004")
     assert locked.send("8020000008" + "00" * 8) == "6988"
+
+
+def test_a_counter_at_its_end_stays_there(scene: Scene) -> None:
+    scene.change("counter", 4, value=0xFFFFF9)
+    sign = "802A9E9A0DFF2B1988" + "00" * 9
+    assert scene.send(SELECT_CARD, sign)[-4:] == "9000"
+    before = scene.sam.memory.objects()
+    assert scene.sam.counter(4) == 0xFFFFFA
+    assert scene.send(sign) == "6900"
+    assert scene.sam.memory.objects() == before
