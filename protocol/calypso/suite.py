@@ -34,6 +34,9 @@ class WrappedKey(NamedTuple):
     kvc: int
     algorithm: int
 
+    def __repr__(self) -> str:  # a key value never shows
+        return f"WrappedKey({self.kif:02X}/{self.kvc:02X}, {self.algorithm:02X})"
+
 
 class SessionDigest(Protocol):
     """The running state of one secure session, identical on card and SAM.

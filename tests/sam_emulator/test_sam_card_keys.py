@@ -68,3 +68,7 @@ def test_the_use_of_a_pin_key_is_counted(scene: Scene) -> None:
     assert scene.sam.counter(12) == 1
     scene.send(GIVE_RANDOM, "801280FF06AABB31323334")
     assert scene.sam.counter(12) == 1
+
+
+def test_a_wrapped_key_does_not_show_its_value() -> None:
+    assert repr(WrappedKey(b"\x5e" * 16, 0x30, 0x79, 0x40)) == "WrappedKey(30/79, 40)"
