@@ -10,6 +10,7 @@ Left out: the T=0 mapping (a transport matter) and secure messaging.
 from __future__ import annotations
 
 from enum import IntEnum, unique
+from functools import lru_cache
 from typing import NamedTuple
 
 from cardbench.protocol.errors import MalformedApdu, UsageError
@@ -93,19 +94,15 @@ class CommandApdu(NamedTuple):
             MalformedApdu: shorter than four bytes, or Lc does not fit the length.
         """
         length = len(raw)
-        if length < 4:
-            raise MalformedApdu(f"command APDU of {length} byte(s); at least 4 are needed")
-        cla, ins, p1, p2 = raw[:4]
-        if length == 5:
-            return _new(cls, (cla, ins, p1, p2, b"", raw[4] or SHORT_NE_MAX, False))
-        if length == 4:
-            return _new(cls, (cla, ins, p1, p2, b"", None, False))
+        if length <= 5:
+            return _parse_header(bytes(raw))
         nc = raw[4]
         if nc:
             if length == 5 + nc:
-                return _new(cls, (cla, ins, p1, p2, raw[5:], None, False))
+                return _new(cls, (raw[0], raw[1], raw[2], raw[3], raw[5:], None, False))
             if length == 6 + nc:
-                return _new(cls, (cla, ins, p1, p2, raw[5:-1], raw[-1] or SHORT_NE_MAX, False))
+                ne = raw[-1] or SHORT_NE_MAX
+                return _new(cls, (raw[0], raw[1], raw[2], raw[3], raw[5:-1], ne, False))
             raise MalformedApdu(f"Lc says {nc} data byte(s), {length - 5} byte(s) follow it")
         return cls._parse_extended(raw)
 
@@ -124,6 +121,15 @@ class CommandApdu(NamedTuple):
             ne = int.from_bytes(raw[-2:]) or EXTENDED_NE_MAX
             return cls(cla, ins, p1, p2, raw[7:-2], ne, extended=True)
         raise MalformedApdu(f"extended Lc says {nc} data byte(s), {length - 7} byte(s) follow it")
+
+
+@lru_cache(maxsize=4096)
+def _parse_header(raw: bytes) -> CommandApdu:
+    """Read a command without data: the same few come again and again, and hold no secret."""
+    if len(raw) < 4:
+        raise MalformedApdu(f"command APDU of {len(raw)} byte(s); at least 4 are needed")
+    cla, ins, p1, p2 = raw[:4]
+    return CommandApdu(cla, ins, p1, p2, b"", raw[4] or SHORT_NE_MAX if raw[4:] else None)
 
 
 class ResponseApdu(NamedTuple):

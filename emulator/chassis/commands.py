@@ -41,7 +41,9 @@ class Refusal(Exception):
 
     def __init__(self, sw: int) -> None:
         self.sw = sw
-        super().__init__(f"{sw:04X}")
+
+    def __str__(self) -> str:
+        return f"{self.sw:04X}"
 
 
 @dataclass(frozen=True, slots=True)
