@@ -9,6 +9,7 @@ Source: calypso-card §1.1–1.4, §1.7, §1.8, §2.6; terminal-api §10.2.
 from __future__ import annotations
 
 from enum import Enum, IntFlag, unique
+from functools import lru_cache
 from math import isqrt
 from typing import NamedTuple
 
@@ -140,6 +141,7 @@ _PRODUCT_OF_TYPE: tuple[ProductType, ...] = tuple(
 )
 
 
+@lru_cache(maxsize=64)
 def session_buffer_size_bytes(session_modification: int) -> int:
     """Return the session buffer size that a session-modification byte stands for.
 
@@ -191,20 +193,7 @@ class StartupInformation(NamedTuple):
             raise MalformedCardData(
                 f"startup information of {len(raw)} byte(s); at least 7 are needed"
             )
-        startup = cls(raw[0], raw[1], raw[2], raw[3], raw[4], raw[5], raw[6], raw[7:])
-        if not startup.application_type:
-            raise MalformedCardData("application type 00 is not allowed")
-        if startup.application_subtype in FORBIDDEN_SUBTYPES:
-            raise MalformedCardData(
-                f"application subtype {startup.application_subtype:02X} is not allowed"
-            )
-        low, high = startup.product_type.value.session_modifications
-        if not low <= startup.session_modification <= high:
-            raise MalformedCardData(
-                f"session-modification byte {startup.session_modification:02X}; a "
-                f"{startup.product_type.name} has {low:02X} to {high:02X}"
-            )
-        return startup
+        return _read_startup(bytes(raw))
 
     def encode(self) -> bytes:
         """Write the seven bytes and the rest."""
@@ -219,6 +208,25 @@ class StartupInformation(NamedTuple):
     def options(self) -> ApplicationOption:
         """Options of the application; bits that the product type does not use are left out."""
         return ApplicationOption(self.application_type & self.product_type.value.options)
+
+
+@lru_cache(maxsize=256)
+def _read_startup(raw: bytes) -> StartupInformation:
+    """Read and check; all cards of one issue share what is read here."""
+    startup = StartupInformation(raw[0], raw[1], raw[2], raw[3], raw[4], raw[5], raw[6], raw[7:])
+    if not startup.application_type:
+        raise MalformedCardData("application type 00 is not allowed")
+    if startup.application_subtype in FORBIDDEN_SUBTYPES:
+        raise MalformedCardData(
+            f"application subtype {startup.application_subtype:02X} is not allowed"
+        )
+    low, high = startup.product_type.value.session_modifications
+    if not low <= startup.session_modification <= high:
+        raise MalformedCardData(
+            f"session-modification byte {startup.session_modification:02X}; a "
+            f"{startup.product_type.name} has {low:02X} to {high:02X}"
+        )
+    return startup
 
 
 class Rev1Identity(NamedTuple):

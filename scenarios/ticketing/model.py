@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum, unique
+from functools import lru_cache
 from typing import NamedTuple
 
 from cardbench.protocol.errors import MalformedCardData
@@ -57,6 +58,7 @@ def day_number(day: date) -> int:
     return day.toordinal() - _EPOCH_ORDINAL
 
 
+@lru_cache(maxsize=1024)
 def day_of(number: int) -> date:
     """Return the date of a day number."""
     return _EPOCH + timedelta(days=number)

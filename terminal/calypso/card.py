@@ -18,6 +18,7 @@ from cardbench.protocol.calypso.fci import Fci
 from cardbench.protocol.calypso.startup import (
     RECORD_NUMBER_MAX,
     ApplicationOption,
+    ProductTraits,
     ProductType,
     StartupInformation,
     parse_rev1_atr,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from cardbench.protocol.calypso.file_header import DirectoryHeader, FileHeader
     from cardbench.protocol.calypso.sv_log import SvDebitLog, SvLoadLog
 
+_UNKNOWN_TRAITS = ProductType.UNKNOWN.value
 _CHALLENGE_COUNTER_BYTES = 3
 _RECORD_BITS = 8
 
@@ -44,15 +46,15 @@ _LEGACY_CASE_1 = bytes.fromhex("03080304000200")
 @lru_cache(maxsize=64)
 def _features(
     product_type: ProductType, startup: StartupInformation
-) -> tuple[ApplicationOption, bool, int]:
-    """Return options, extended mode and payload of a product; many cards share one."""
+) -> tuple[ProductTraits, ApplicationOption, bool, int]:
+    """Return traits, options, extended mode and payload of a product; many cards share one."""
     traits = product_type.value
     options = ApplicationOption(startup.application_type & traits.options)
     payload_max_bytes = traits.payload_max_bytes
     if product_type is ProductType.PRIME_REVISION_3:
         chip = startup.platform, startup.software_version
         payload_max_bytes = _PAYLOAD_BY_CHIP.get(chip, payload_max_bytes)
-    return options, ApplicationOption.EXTENDED_MODE in options, payload_max_bytes
+    return traits, options, ApplicationOption.EXTENDED_MODE in options, payload_max_bytes
 
 
 class _Backup(NamedTuple):
@@ -180,12 +182,13 @@ class CalypsoCard:
         self.product_type = product_type
         self.startup: StartupInformation | None = startup
         self.serial: bytes | None = serial
-        self.traits = product_type.value
-        self.options, self._is_extended, self.payload_max_bytes = _features(product_type, startup)
+        self.traits, self.options, self._is_extended, self.payload_max_bytes = _features(
+            product_type, startup
+        )
 
     def _identify_unknown(self) -> None:
         self.product_type = ProductType.UNKNOWN
-        self.traits = ProductType.UNKNOWN.value
+        self.traits = _UNKNOWN_TRAITS
         self.startup = None
         self.serial = None
         self.options = ApplicationOption.NONE
@@ -332,7 +335,11 @@ class CalypsoCard:
 
     def take_record(self, sfi: int, number: int, content: bytes, offset: int = 0) -> None:
         """Note bytes of a record, at an offset; what is known after them stays."""
-        key = self.take_current_file(sfi) << _RECORD_BITS | number
+        if sfi:
+            self._current_sfi = sfi
+        else:
+            sfi = self._current_sfi
+        key = sfi << _RECORD_BITS | number
         known = self._records.get(key)
         if offset or (known is not None and len(known) > len(content)):
             known = (known or b"").ljust(offset, b"\0")

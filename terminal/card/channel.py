@@ -239,14 +239,16 @@ class CardChannel:
             command = request.apdu
             response = send(command)
             self.apdus += 1
-            if response[-2:] != _OK or (
+            is_ok = response[-2:] == _OK
+            if not is_ok or (
                 len(response) == 2 and len(command) > 6 and command[4] == len(command) - 6
             ):
                 response = self._complete(command, response, request, digested=digested)
+                is_ok = response[-2:] == _OK
             responses.append(response)
             if observer is not None:
                 observer.apdu(self, request, response)
-            if response[-2:] != _OK and len(responses) <= must_succeed:
+            if not is_ok and len(responses) <= must_succeed:
                 sw = response[-2] << 8 | response[-1]
                 if sw not in request.success:
                     error = CardError.of(

@@ -205,21 +205,19 @@ class LegacySamCardTransaction:
             return
         header = link.digest_update_multiple_header
         limit = self._digest_max_bytes
-        parts: list[bytes] = []
-        size = 0
+        packed = b""
         for element in elements:
             length = len(element) + 1
-            if size + length > limit:
-                if parts:
-                    link.push(header + _BYTE[size] + b"".join(parts), "Digest Update Multiple")
-                    parts, size = [], 0
+            if len(packed) + length > limit:
+                if packed:
+                    link.push(header + _BYTE[len(packed)] + packed, "Digest Update Multiple")
+                    packed = b""
                 if length > limit:
                     self._push_element(element)
                     continue
-            parts += (_BYTE[length - 1], element)
-            size += length
-        if parts:
-            link.push(header + _BYTE[size] + b"".join(parts), "Digest Update Multiple")
+            packed += _BYTE[length - 1] + element
+        if packed:
+            link.push(header + _BYTE[len(packed)] + packed, "Digest Update Multiple")
 
     def _push_element(self, element: bytes) -> None:
         if len(element) > self._digest_max_bytes:

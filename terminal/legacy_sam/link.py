@@ -37,6 +37,8 @@ SHORT_DIVERSIFIER_BYTES = 4
 DIVERSIFIER_BYTES = 8
 CHALLENGE_BYTES = 8
 
+_new = tuple.__new__  # what a named tuple's own constructor does, without its Python frame
+
 
 def _data(response: bytes) -> bytes:
     return response[:-2]
@@ -78,7 +80,7 @@ class SamLink:
 
     def push(self, apdu: bytes, name: str) -> None:
         """Queue a command whose answer is a status word only."""
-        self._requests.append(PlainRequest(apdu, SUCCESS, name))
+        self._requests.append(_new(PlainRequest, (apdu, SUCCESS, name)))
         self._owed.append(None)
 
     def ask(
@@ -90,7 +92,7 @@ class SamLink:
     ) -> Deferred[T]:
         """Queue a command with a result, which `decode` makes of the whole answer."""
         deferred: Deferred[T] = Deferred(self.flush)
-        self._requests.append(PlainRequest(apdu, success, name))
+        self._requests.append(_new(PlainRequest, (apdu, success, name)))
         self._owed.append((deferred, decode))
         return deferred
 
