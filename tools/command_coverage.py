@@ -20,7 +20,7 @@ from cardbench.protocol.status import StatusWord
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-    from cardbench.emulator.chassis import CommandTable
+    from cardbench.emulator.chassis import CommandRow, CommandTable
     from cardbench.protocol.apdu import CommandApdu
 
 Reached: TypeAlias = Counter[tuple[str, str, int]]
@@ -52,17 +52,24 @@ def family_of(card: SoftwareCard[Any]) -> str | None:
     )
 
 
-def row_name(table: CommandTable[Any], command: CommandApdu) -> str:
-    """Name the row that a command meant; rows that differ by Lc alone by the length it has."""
+def row_names(card: SoftwareCard[Any], table: CommandTable[Any], command: CommandApdu) -> list[str]:
+    """Name the row that answered a command, or those that it can have meant.
+
+    A card that cuts its table to the product tells which row it was. Otherwise rows that differ by Lc
+    alone are told apart by the length it has; a length that none of them has is an answer of all.
+    """
+    last_row: CommandRow[Any] | None = getattr(card, "last_row", None)
+    if last_row is not None:
+        return [last_row.name]
     fitting = [
         row
         for row in table.rows_for(command)
         if row.p1.allows(command.p1) and row.p2.allows(command.p2)
     ]
     if not fitting:
-        return f"other parameters of {command.ins:02X}"
-    exact = [row for row in fitting if len(command.data) in row.lc]
-    return (exact or fitting)[0].name
+        return [f"other parameters of {command.ins:02X}"]
+    exact = [row.name for row in fitting if len(command.data) in row.lc]
+    return exact[:1] or [row.name for row in fitting]
 
 
 class Recorder:
@@ -76,10 +83,11 @@ class Recorder:
         """Let a card tell of its commands."""
         family = family_of(card)
         if family is not None:
-            card.on_command = partial(self._record, family)
+            card.on_command = partial(self._record, card, family)
 
-    def _record(self, family: str, command: CommandApdu, sw: int) -> None:
-        self.reached[family, row_name(self._tables[family], command), int(sw)] += 1
+    def _record(self, card: SoftwareCard[Any], family: str, command: CommandApdu, sw: int) -> None:
+        for name in row_names(card, self._tables[family], command):
+            self.reached[family, name, int(sw)] += 1
 
 
 def summary(reached: Iterable[tuple[str, str, int]]) -> tuple[list[str], int]:

@@ -33,6 +33,7 @@ class Page(NamedTuple):
         table: `module:name` of the command table.
         filled_by: module whose import fills the table.
         text: what stands above the table.
+        more: `module:name` of a function that writes further sections, in this folder.
     """
 
     file: str
@@ -40,9 +41,22 @@ class Page(NamedTuple):
     table: str
     filled_by: str
     text: str
+    more: str = ""
 
 
 PAGES = (
+    Page(
+        "docs/calypso-commands.md",
+        "Commands of the Calypso card",
+        "cardbench.emulator.calypso.table:COMMANDS",
+        "cardbench.emulator.calypso",
+        "Every command that the software Calypso card answers, on one product or another: a second table\n"
+        "says which product has which. `option …` rows are there if startup byte 2 says so; `in a session`\n"
+        "and `outside a session` rows are refused elsewhere with 6985. `modifies`: charged to the session\n"
+        "buffer; `not digested`: no MAC covers it. SFI 0 is the current EF. A missing Le is no error, but\n"
+        "in Get Challenge; data is answered all the same.",
+        more="calypso_products:sections",
+    ),
     Page(
         "docs/sam-commands.md",
         "Commands of the SAM",
@@ -115,6 +129,9 @@ def render(page: Page) -> str:
         "## Status words",
         "\n".join(f"- {describe(sw)}" for sw in words),
     ]
+    if page.more:
+        module, _, name = page.more.partition(":")
+        parts += getattr(importlib.import_module(module), name)()
     return "\n\n".join(parts) + "\n"
 
 

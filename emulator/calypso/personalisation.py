@@ -386,8 +386,7 @@ class Personalisation(_Model):
         Raises:
             UsageError: no such profile, or a change that it does not take.
         """
-        document = tomllib.loads(_packaged("profiles", self.profile, "card profile"))
-        return _validated(ProfileModel, document | self.product, f"profile {self.profile}")
+        return load_profile(self.profile, **self.product)
 
     def startup(self, application: ApplicationModel) -> bytes:
         """Return the seven bytes of startup information of an application."""
@@ -514,6 +513,20 @@ def preset_names() -> tuple[str, ...]:
 def profile_names() -> tuple[str, ...]:
     """Return the names of the packaged product profiles."""
     return _names("profiles")
+
+
+def load_profile(name: str, **changes: object) -> ProfileModel:
+    """Read a packaged product profile.
+
+    Args:
+        name: of the profile.
+        changes: fields that are different.
+
+    Raises:
+        UsageError: there is none of that name (the text lists them), or a change is not valid.
+    """
+    document = tomllib.loads(_packaged("profiles", name, "card profile"))
+    return _validated(ProfileModel, document | changes, f"profile {name}")
 
 
 def load_preset(name: str, **changes: object) -> Personalisation:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import command_coverage
 
+from cardbench.emulator.calypso import new_card
 from cardbench.emulator.chassis import Clock, Entropy
 from cardbench.protocol.apdu import CommandApdu
 from cardbench.sam_emulator import new_sam
 from cardbench.sam_emulator.table import TABLE
 
 SAM = "Commands of the SAM"
+CARD = "Commands of the Calypso card"
 
 
 def test_a_watched_card_tells_its_commands() -> None:
@@ -43,7 +45,39 @@ def test_what_a_product_lacks_is_no_undeclared_answer() -> None:
 
 
 def test_rows_that_differ_by_length_are_told_apart() -> None:
-    name = command_coverage.row_name(TABLE, CommandApdu(0x80, 0x16, 0, 0xA0, bytes(30)))
-    assert name == "SAM Data Cipher, parameters"
-    unknown = command_coverage.row_name(TABLE, CommandApdu(0x80, 0x16, 0, 0xA1, bytes(30)))
-    assert unknown == "other parameters of 16"
+    sam = new_sam(entropy=Entropy(b""), clock=Clock())
+
+    def names(*command: int, size: int) -> list[str]:
+        return command_coverage.row_names(sam, TABLE, CommandApdu(*command, data=bytes(size)))
+
+    assert names(0x80, 0x16, 0, 0xA0, size=30) == ["SAM Data Cipher, parameters"]
+    assert names(0x80, 0x16, 0, 0xA1, size=30) == ["other parameters of 16"]
+
+
+def test_a_product_tells_which_of_overlapping_rows_answered() -> None:
+    recorder = command_coverage.Recorder()
+    for preset, command in (
+        ("prime-1", "948A030004A1A2A3A400"),
+        ("prime-2", "948A830004A1A2A3A400"),
+    ):
+        card = new_card(preset)
+        recorder.watch(card)
+        card.power_on()
+        card.transmit(bytes.fromhex(command))
+    assert set(recorder.reached) == {
+        (CARD, "Open Secure Session (revision 1)", 0x9000),
+        (CARD, "Open Secure Session (revision 2)", 0x9000),
+    }
+
+
+def test_a_length_that_no_form_takes_is_an_answer_of_every_form() -> None:
+    recorder = command_coverage.Recorder()
+    card = new_card("bench")
+    recorder.watch(card)
+    card.power_on()
+    card.transmit(bytes.fromhex("00200000053030303030"))
+    assert {name for _, name, _ in recorder.reached} == {
+        "PIN status",
+        "Verify PIN (plain)",
+        "Verify PIN (ciphered)",
+    }

@@ -93,7 +93,7 @@ def read_binary_by_sfi(card: CalypsoCard, command: CommandApdu) -> bytes:
     p1=_WITH_OFFSET,
     p2=ANY,
     cases={IsoCase.DATA_OUT},
-    answers=(0x9000, 0x6700, 0x6981, 0x6982, 0x6985, 0x6986, 0x6A83, 0x6B00),
+    answers=(0x9000, 0x6700, 0x6981, 0x6982, 0x6985, 0x6986, 0x6A83),
     source="calypso-card §4.4",
 )
 def read_binary(card: CalypsoCard, command: CommandApdu) -> bytes:

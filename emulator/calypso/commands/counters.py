@@ -107,7 +107,7 @@ def _count_several(card: CalypsoCard, command: CommandApdu, sign: int) -> bytes:
     return answer
 
 
-_ONE_ANSWERS = (0x9000, 0x6200, 0x6400, 0x6700, 0x6A80, *FILE_REFUSALS)
+_ONE_ANSWERS = (0x9000, 0x6200, 0x6400, 0x6700, 0x6A80, 0x6B00, *FILE_REFUSALS)
 _SEVERAL_ANSWERS = (0x9000, 0x6400, 0x6700, 0x6A80, *FILE_REFUSALS)
 _SEVERAL_LC = range(_STEP_SIZE, 256, _STEP_SIZE)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cardbench.emulator.calypso.card import CalypsoCard
     from cardbench.protocol.apdu import CommandApdu
 
-_ANSWERS = (0x9000, 0x6400, 0x6700, 0x6982, 0x6985, 0x6B00)
+_ANSWERS = (0x9000, 0x6400, 0x6700, 0x6982, 0x6985)
 _CASES = frozenset((IsoCase.NO_DATA, IsoCase.DATA_OUT))
 
 

@@ -41,7 +41,7 @@ _OUR_SIZE: Final = 32
     p2=between(1, 3),
     cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
     lc=frozenset((PIN_SIZE, CHANGE_SIZE)) | KEY_CRYPTOGRAM_SIZES,
-    answers=(0x9000, 0x6700, 0x6900, 0x6982, 0x6985, 0x6988, 0x6A80, 0x6A87, 0x6B00),
+    answers=(0x9000, 0x6700, 0x6900, 0x6982, 0x6985, 0x6988, 0x6A80, 0x6A87),
     source="calypso-card §4.14",
     where=OUTSIDE,
 )

@@ -34,7 +34,7 @@ _TRIES_LEFT: Final = 0x63C0
 _OLD_PIN_UNCHECKED: Final = bytes(PIN_SIZE)
 _ISSUER, _DEBIT = 1, 3
 _CASES = frozenset((IsoCase.DATA_IN, IsoCase.DATA_IN_OUT))
-_VERIFY_ANSWERS = (0x9000, 0x63C1, 0x63C2, 0x6700, 0x6900, 0x6983, 0x6985, 0x6B00, 0x6D00)
+_VERIFY_ANSWERS = (0x9000, 0x63C1, 0x63C2, 0x6700, 0x6900, 0x6983, 0x6985)
 
 
 @COMMANDS.command(
@@ -44,7 +44,7 @@ _VERIFY_ANSWERS = (0x9000, 0x63C1, 0x63C2, 0x6700, 0x6900, 0x6983, 0x6985, 0x6B0
     p2=ZERO,
     cases={IsoCase.DATA_OUT},
     lc=NO_DATA,
-    answers=(0x9000, 0x6700, 0x6B00),
+    answers=(0x9000, 0x6700),
     source="calypso-card §4.11, §4.23",
 )
 def get_challenge(card: CalypsoCard, command: CommandApdu) -> bytes:
@@ -85,7 +85,7 @@ def slot_key(card: CalypsoCard, index: int) -> bytes:
     p2=ZERO,
     cases={IsoCase.NO_DATA, IsoCase.DATA_OUT},
     lc=NO_DATA,
-    answers=(0x9000, 0x63C1, 0x63C2, 0x6700, 0x6983, 0x6985, 0x6B00, 0x6D00),
+    answers=(0x9000, 0x63C1, 0x63C2, 0x6700, 0x6983, 0x6985),
     source="calypso-card §4.12",
     traits={NEEDS_PIN},
 )
@@ -168,7 +168,7 @@ def _present(card: CalypsoCard, presented: bytes, right: bytes) -> bytes:
     p2=exactly(0xFF),
     cases=_CASES,
     lc=frozenset((PIN_SIZE, CHANGE_SIZE)) | KEY_CRYPTOGRAM_SIZES,
-    answers=(0x9000, 0x6700, 0x6900, 0x6982, 0x6985, 0x6988, 0x6A80, 0x6A87, 0x6B00),
+    answers=(0x9000, 0x6700, 0x6900, 0x6982, 0x6985, 0x6988, 0x6A80, 0x6A87),
     source="calypso-card §4.13, §4.14 (status words)",
     where=OUTSIDE,
     traits={NEEDS_PIN},

@@ -46,7 +46,7 @@ _APPEND_INCREASE: Final = EfAccess.APPEND_INCREASE
 OVERHEAD_BYTES: Final = 6
 """What a modification costs in the session buffer beyond its data (calypso-card §5.5)."""
 
-FILE_REFUSALS: Final = (0x6981, 0x6982, 0x6985, 0x6986, 0x6A82, 0x6B00)
+FILE_REFUSALS: Final = (0x6981, 0x6982, 0x6985, 0x6986, 0x6A82)
 """What every command that names an EF by its SFI may refuse with."""
 
 

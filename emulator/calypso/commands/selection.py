@@ -132,7 +132,7 @@ def _matching_application(card: CalypsoCard, name: bytes, occurrence: int) -> Ap
 
 # Select File
 
-_ANSWERS = (0x9000, 0x6700, 0x6A82, 0x6B00)
+_ANSWERS = (0x9000, 0x6700, 0x6A82)
 
 
 @COMMANDS.command(
@@ -163,7 +163,7 @@ def select_first_file(card: CalypsoCard, command: CommandApdu) -> bytes:
     p2=exactly(0x02),
     cases=_CASES,
     lc=frozenset((LID_SIZE,)),
-    answers=(0x9000, 0x6700, 0x6A80, 0x6A82, 0x6B00),
+    answers=(0x9000, 0x6700, 0x6A80, 0x6A82),
     source="calypso-card §3.1",
 )
 def select_next_file(card: CalypsoCard, command: CommandApdu) -> bytes:

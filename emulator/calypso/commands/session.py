@@ -78,7 +78,6 @@ _OPEN_ANSWERS = (
     0x6A81,
     0x6A82,
     0x6A83,
-    0x6B00,
 )
 
 
@@ -275,7 +274,7 @@ def _start(
     p2=ZERO,
     cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
     lc=frozenset((REGULAR_MAC_SIZE, EXTENDED_MAC_SIZE)),
-    answers=(0x9000, 0x6700, 0x6985, 0x6988, 0x6B00),
+    answers=(0x9000, 0x6700, 0x6985, 0x6988),
     source="calypso-card §4.18",
     where=INSIDE,
     traits={UNDIGESTED},
@@ -312,7 +311,7 @@ def close_session(card: CalypsoCard, command: CommandApdu) -> bytes:
     p1=ZERO,
     p2=ZERO,
     cases={IsoCase.NO_DATA, IsoCase.DATA_OUT},
-    answers=(0x9000, 0x6700, 0x6985, 0x6B00),
+    answers=(0x9000, 0x6700, 0x6985),
     source="calypso-card §4.18",
     where=INSIDE,
     traits={UNDIGESTED},
@@ -343,7 +342,7 @@ def _manageable_session(card: CalypsoCard) -> Session:
     p2=bits("00 off, 02 on", 0xFD, 0x00),
     cases={IsoCase.NO_DATA, IsoCase.DATA_OUT},
     lc=NO_DATA,
-    answers=(0x9000, 0x6700, 0x6985, 0x6B00, 0x6D00),
+    answers=(0x9000, 0x6700, 0x6985),
     source="calypso-card §4.19",
     where=INSIDE,
     traits={UNDIGESTED, NEEDS_EXTENDED_MODE},
@@ -361,7 +360,7 @@ def manage_encryption(card: CalypsoCard, command: CommandApdu) -> bytes:
     p2=bits("01 encryption off, 03 on", 0xFD, 0x01),
     cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
     lc=frozenset((EXTENDED_MAC_SIZE,)),
-    answers=(0x9000, 0x6700, 0x6985, 0x6988, 0x6B00, 0x6D00),
+    answers=(0x9000, 0x6700, 0x6985, 0x6988),
     source="calypso-card §4.19, §5.12",
     where=INSIDE,
     traits={UNDIGESTED, NEEDS_EXTENDED_MODE},

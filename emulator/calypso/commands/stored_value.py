@@ -60,7 +60,7 @@ Purse = tuple[int, int, bytes]
     p2=ANY,
     cases={IsoCase.NO_DATA, IsoCase.DATA_OUT},
     lc=NO_DATA,
-    answers=(0x9000, 0x6700, 0x6985, 0x6A81, 0x6A86, 0x6D00),
+    answers=(0x9000, 0x6700, 0x6985, 0x6A81, 0x6A86),
     source="calypso-card §4.15, §6.2",
     traits={NEEDS_STORED_VALUE, NEEDS_KEY},
 )
@@ -197,7 +197,7 @@ def _declare(name: str, ins: int, kind: _Operation, effect: str) -> None:
         p2=ANY,
         cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
         lc=_OPERATION_SIZES,
-        answers=(0x9000, 0x6200, 0x6400, 0x6700, 0x6900, 0x6985, 0x6988, 0x6D00),
+        answers=(0x9000, 0x6200, 0x6400, 0x6700, 0x6900, 0x6985, 0x6988),
         source="calypso-card §4.15, §6.4 to §6.6",
         traits={MODIFIES, NEEDS_STORED_VALUE, NEEDS_KEY},
     )(operate)

@@ -1,0 +1,126 @@
+"""Sections of the Calypso card's command page: which product has which command, presets, choices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cardbench.emulator.calypso.personalisation import (
+    ProfileModel,
+    load_preset,
+    load_profile,
+    preset_names,
+    profile_names,
+)
+from cardbench.emulator.calypso.table import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PROFILES = """\
+The files are in `emulator/calypso/profiles`; a personalisation may change single fields of its
+product's profile, for a card with a quirk of its own."""
+NEVER_GIVEN = (
+    (
+        "Select File, Increase, Decrease, Open",
+        "61XX",
+        "It is T=0's: the slot says it, not the card.",
+    ),
+    ("Get Data (FCP)", "6A82", "There is always a current DF to describe."),
+    ("SV Get", "6982", "No condition that it could miss is public."),
+    ("Verify PIN", "6985 in a session", "Published sequences verify inside sessions."),
+    (
+        "Put Data",
+        "6400, 6982, 6A88",
+        "It is refused in sessions; no condition of its own is public.",
+    ),
+    ("Generate Asymmetric Key Pair", "6986", "A DF without PKI mode does not know the command."),
+)
+ORDER = ("prime-3", "prime-2", "prime-1", "light", "basic")
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = list(heads)
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _products(profiles: list[ProfileModel]) -> str:
+    return _table(
+        ["Command", *(profile.name for profile in profiles)],
+        (
+            [row.name, *("yes" if row.name in profile.commands else "–" for profile in profiles)]
+            for row in COMMANDS
+        ),
+    )
+
+
+def _traits(profiles: list[ProfileModel]) -> str:
+    def classes(numbers: Iterable[int]) -> str:
+        return " ".join(f"{number:02X}" for number in numbers) or "–"
+
+    def buffer(profile: ProfileModel) -> str:
+        return f"{profile.buffer_operations} operations" if profile.buffer_operations else "bytes"
+
+    ratifies = {"always": "yes", "never": "no", "option": "unless option 04"}
+    return _table(
+        [
+            "Product",
+            "Types",
+            "Class",
+            "Select",
+            "SV",
+            "Buffer",
+            "Counters postponed",
+            "Deselect ratifies",
+            "ALG of new keys",
+        ],
+        (
+            [
+                profile.name,
+                ", ".join(f"{low:02X}…{high:02X}" for low, high in profile.application_types),
+                classes(profile.classes),
+                classes(profile.select_classes),
+                classes(profile.stored_value_classes),
+                buffer(profile),
+                "yes" if profile.postpones_counters else "no",
+                ratifies[profile.deselect_ratifies],
+                classes(profile.algorithms),
+            ]
+            for profile in profiles
+        ),
+    )
+
+
+def _presets() -> str:
+    cards = [load_preset(name) for name in preset_names()]
+    return _table(
+        ["Preset", "Product", "Applications: AID, type", "What it is"],
+        (
+            [
+                card.name,
+                card.profile,
+                "<br>".join(
+                    f"{each.aid.hex().upper()} {each.type:02X}" for each in card.applications
+                ),
+                card.description,
+            ]
+            for card in cards
+        ),
+    )
+
+
+def sections() -> list[str]:
+    """Return the sections, headings included."""
+    assert set(ORDER) == set(profile_names())
+    profiles = [load_profile(name) for name in ORDER]
+    return [
+        "## Which product has which command",
+        _products(profiles),
+        "## What else a product's profile says",
+        _traits(profiles),
+        PROFILES,
+        "## Presets",
+        _presets(),
+        "## Status words of the facts sheet that this card never gives",
+        _table(["Command", "Status word", "Why"], NEVER_GIVEN),
+    ]
