@@ -43,6 +43,8 @@ PACKAGES = {
     "pcscd": "pcscd",
     "vpcd": "vsmartcard-vpcd",
     "setpriv": "util-linux",
+    "gcc": "gcc",
+    "libpcsclite-dev": "libpcsclite-dev",
 }
 
 
@@ -51,6 +53,8 @@ def _is_there(what: str) -> bool:
         return find_spec("smartcard") is not None
     if what == "vpcd":
         return any(Path("/").glob(VPCD_DRIVERS.removeprefix("/")))
+    if what == "libpcsclite-dev":
+        return Path("/usr/include/PCSC/ifdhandler.h").exists()
     return shutil.which(what, path=PATH) is not None
 
 
@@ -305,9 +309,11 @@ class Pcscd:
         self._process: subprocess.Popen[bytes] | None = None
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the daemon
 
-    def start(self) -> None:
+    def start(self, configuration: Path | None = None) -> None:
+        """Start it, with the machine's own readers or with those of a configuration folder."""
+        chosen = [] if configuration is None else ["--config", str(configuration)]
         self._process = subprocess.Popen(
-            ["pcscd", "--foreground"], env={"PATH": PATH}, stdout=self.log, stderr=self.log
+            ["pcscd", "--foreground", *chosen], env={"PATH": PATH}, stdout=self.log, stderr=self.log
         )
         for _ in range(500):
             if PCSCD_SOCKET.exists() and self._process.poll() is None and self._is_listening():
@@ -345,6 +351,11 @@ def pcscd() -> Iterator[Pcscd]:
         yield daemon
         daemon.stop()
         daemon.log.close()
+
+
+@pytest.fixture(scope="session")
+def new_bench() -> type[Bench]:
+    return Bench
 
 
 @pytest.fixture(scope="module")

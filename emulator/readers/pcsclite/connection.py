@@ -370,7 +370,7 @@ class Connection:
         handle = self._handle(number)
         if length > messages.ATTRIBUTE_SIZE_BYTES:
             raise ClientGone
-        code = self._gone(handle) or handle.reader.status(handle) or ReturnCode.UNSUPPORTED_FEATURE
+        code = self._gone(handle) or handle.reader.status(handle) or ReturnCode.NOT_TRANSACTED
         self._client.sendall(messages.ATTRIBUTE.pack(number, identifier, value, length, code))
 
     # States and events: what is told and the registration are one step, under the monitor

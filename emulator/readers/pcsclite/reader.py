@@ -410,8 +410,10 @@ class PublishedReader:
                 self._holder = handle
                 self._holds += 1
         elif self._sharing == _EXCLUSIVE:
+            # The real daemon gives back a hold only beyond the first one: what was exclusive goes on
+            # holding the reader until it ends a transaction or leaves.
+            self._holds = max(1, self._holds - 1)
             self._sharing = 1
-            self._release_hold()
         handle.flag = ReturnCode.SUCCESS
         self._publish(event=True)
         return ReturnCode.SUCCESS, self._protocol
@@ -602,8 +604,6 @@ class PublishedReader:
             return _VENDOR_NAME
         if identifier == Attribute.VENDOR_IFD_VERSION:
             return _VENDOR_VERSION
-        if identifier == Attribute.CURRENT_PROTOCOL_TYPE:
-            return int(self._protocol).to_bytes(4, "little")
         if identifier == Attribute.ICC_PRESENCE:
             return b"\2" if self._status & ReaderStatus.PRESENT else b"\0"
         if identifier == Attribute.ICC_INTERFACE_STATUS:

@@ -303,6 +303,8 @@ def test_sharing_can_be_changed_by_reconnecting(
     assert client.reconnect(mine, share=EXCLUSIVE)[0] == OK
     assert other.connect()[0] == SHARING_VIOLATION
     assert client.reconnect(mine, share=SHARED)[0] == OK
+    assert client.end(mine) == OK  # as with the real daemon, it held on until now
+    assert client.end(mine) == NOT_TRANSACTED
     theirs = other.connected()
     assert client.reconnect(mine, share=EXCLUSIVE)[0] == SHARING_VIOLATION
     assert other.disconnect(theirs) == OK
