@@ -23,7 +23,9 @@ Record Multiple, and Close itself.
 Key pairs come out of the card's random generator, signatures have the nonce of RFC 6979: a seeded card
 repeats itself.
 
-Source: calypso-pki §2, §3, §9; calypso-card §2.4, §2.5, §4.17, §4.21, §4.23, §5.10.
+Source: calypso-pki §2, §3, §9; calypso-card §2.4, §2.5, §4.17, §4.21, §4.23, §5.10. Our choice: every DF
+with the option is an autonomous PKI application, so Generate never answers 6986; a certificate may be
+replaced; the first part of one is forgotten with the selection.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ RANDOM_SIZE: Final = 5
 NO_KEY_INDEX: Final = 4
 """Stands for the key of a session without key: it satisfies no access condition."""
 
-_P1P2: Final = DataObject.CARD_KEY_PAIR >> 8
+_P1: Final = DataObject.CARD_KEY_PAIR >> 8
 _PUBLIC_KEY_HEAD: Final = bytes.fromhex("DF2C40")
 _SPLIT: Final = 245
 """Certificate bytes in the first part that Get Data gives (calypso-card §2.4)."""
@@ -197,7 +199,7 @@ def _write(card: CalypsoCard, key_of: Callable[[int], Key], content: bytes) -> N
 @COMMANDS.command(
     name="Put Data (card key pair)",
     ins=CalypsoIns.PUT_DATA,
-    p1=exactly(_P1P2),
+    p1=exactly(_P1),
     p2=exactly(DataObject.CARD_KEY_PAIR & 0xFF),
     cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
     answers=(0x9000, 0x6700, 0x6985, 0x6A80, 0x6A87),
@@ -221,7 +223,7 @@ def put_key_pair(card: CalypsoCard, command: CommandApdu) -> bytes:
 @COMMANDS.command(
     name="Put Data (CA certificate, first part)",
     ins=CalypsoIns.PUT_DATA,
-    p1=exactly(_P1P2),
+    p1=exactly(_P1),
     p2=exactly(DataObject.CA_CERTIFICATE & 0xFF),
     cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
     answers=(0x9000, 0x6700, 0x6985, 0x6A80, 0x6A87),
@@ -238,7 +240,7 @@ def put_ca_certificate_head(card: CalypsoCard, command: CommandApdu) -> bytes:
 @COMMANDS.command(
     name="Put Data (CA certificate, last part)",
     ins=CalypsoIns.PUT_DATA,
-    p1=exactly(_P1P2),
+    p1=exactly(_P1),
     p2=exactly(DataObject.CA_CERTIFICATE_END & 0xFF),
     cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
     answers=(0x9000, 0x6700, 0x6985, 0x6A80),
@@ -255,7 +257,7 @@ def put_ca_certificate_tail(card: CalypsoCard, command: CommandApdu) -> bytes:
 @COMMANDS.command(
     name="Put Data (card certificate, first part)",
     ins=CalypsoIns.PUT_DATA,
-    p1=exactly(_P1P2),
+    p1=exactly(_P1),
     p2=exactly(DataObject.CARD_CERTIFICATE & 0xFF),
     cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
     answers=(0x9000, 0x6700, 0x6985, 0x6A80, 0x6A87, 0x6A8A),
@@ -274,7 +276,7 @@ def put_card_certificate_head(card: CalypsoCard, command: CommandApdu) -> bytes:
 @COMMANDS.command(
     name="Put Data (card certificate, last part)",
     ins=CalypsoIns.PUT_DATA,
-    p1=exactly(_P1P2),
+    p1=exactly(_P1),
     p2=exactly(DataObject.CARD_CERTIFICATE_END & 0xFF),
     cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
     answers=(0x9000, 0x6700, 0x6985, 0x6A80),
