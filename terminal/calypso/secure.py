@@ -246,18 +246,17 @@ class SecureSymmetricTransactionManager(TransactionManager):
         queue, self._queue = self._queue, []
         try:
             block: list[Command[Any]] = []
-            before: Command[Any] | None = None
+            opening: OpenSecureSession | None = None  # the command before this one
             for command in queue:
                 if command.needs_crypto:
                     block = self._complete(command, block)
-                elif (
-                    isinstance(before, OpenSecureSession)
-                    and isinstance(command, (ReadRecord, ReadCounter))
-                    and self._merge(before, command)
-                ):
-                    before = command
-                    continue
-                before = command
+                    opening = command if isinstance(command, OpenSecureSession) else None
+                elif opening is not None:
+                    before, opening = opening, None
+                    if isinstance(command, (ReadRecord, ReadCounter)) and self._merge(
+                        before, command
+                    ):
+                        continue
                 block.append(command)
             if block:
                 self._send(block, channel_control)
