@@ -25,6 +25,7 @@ from cardbench.emulator.javacard.exceptions import (
     NegativeArraySizeException,
     NullPointerException,
     SecurityException,
+    SystemException,
 )
 from cardbench.emulator.javacard.objects import (
     CLEAR_ON_DESELECT,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from cardbench.emulator.chassis import Value
 
 CONTENT: Final = "content"
+LENGTH_MAX: Final = 0x7FFF
+"""The length of an array is a short."""
+
 PAGE_SIZE_BYTES: Final = 32
 """A non-atomic write goes page by page; each page is atomic (our choice)."""
 
@@ -64,6 +68,8 @@ class Array(PersistentObject, Generic[ElementType]):
     def __new__(cls, length: int, event: int = NOT_A_TRANSIENT_OBJECT) -> Self:  # noqa: D102
         if length < 0:
             raise NegativeArraySizeException(f"an array of {length} elements")
+        if length > LENGTH_MAX:
+            SystemException.throw_it(SystemException.NO_RESOURCE)
         self = object.__new__(cls)
         self.jc_read_header((length, event))
         running().heap.allocate(self)
@@ -128,6 +134,8 @@ class Array(PersistentObject, Generic[ElementType]):
     def jc_read_header(self, header: tuple[Value, ...]) -> None:
         """Length and event, and no content yet."""
         length, event = cast("tuple[int, int]", header)
+        if not 0 <= length <= LENGTH_MAX:
+            raise ValueError(f"an array of {length} elements")
         object.__setattr__(self, "jc_length", length)
         object.__setattr__(self, "jc_event", event)
         object.__setattr__(self, "_content", self._blank())
@@ -138,6 +146,8 @@ class Array(PersistentObject, Generic[ElementType]):
             return
         stored = self.jc_heap.memory.lookup((OBJECT, self.jc_handle, CONTENT))
         content = self._blank() if stored is None else self._read(stored)
+        if len(content) != self.jc_length:
+            raise ValueError(f"an array of {self.jc_length} elements holds {len(content)}")
         object.__setattr__(self, "_content", content)
 
     def jc_clear(self) -> None:

@@ -225,6 +225,15 @@ class Heap:
             for objects in self._to_clear.values():
                 objects.pop(one, None)
 
+    def read_everything(self) -> None:
+        """Build every object that is in memory."""
+        handles = [key[1] for key in self.memory if key[0] == OBJECT and len(key) == 2]
+        for handle in handles:
+            if not isinstance(handle, int) or self.resolve(handle) is None:
+                raise ValueError(f"object {handle!r} has no header")
+        if handles and max(map(int, handles)) > cast("int", self.memory.lookup((HEAP,))):
+            raise ValueError("a handle is in use that was never given")
+
     # Deleting objects
 
     def removals(self, owner: int) -> dict[Key, Value]:
@@ -311,7 +320,11 @@ class Heap:
         return (REFERENCE, value.jc_handle)
 
     def decode(self, stored: Value, viewer: int) -> object:
-        """Return the value of a field, as the context that holds it sees it."""
+        """Return the value of a field, as the context that holds it sees it.
+
+        Raises:
+            ValueError: nothing that `encode` gives.
+        """
         if not isinstance(stored, tuple):
             return stored
         if not stored:
@@ -321,7 +334,9 @@ class Heap:
             return bool(value)
         if kind == AID_VALUE:
             return AID(cast("bytes", value))
-        return present(self.resolve(cast("int", value)), viewer)
+        if kind != REFERENCE or not isinstance(value, int):
+            raise ValueError(f"{kind!r} is no kind of value")
+        return present(self.resolve(value), viewer)
 
 
 def _refers_to(stored: Value, handles: set[int]) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from cardbench.emulator.javacard.applet import Applet, MultiSelectable
 from cardbench.emulator.javacard.arrays import BooleanArray, ByteArray, ObjectArray, ShortArray
 from cardbench.emulator.javacard.owner_pin import OwnerPIN
-from cardbench.protocol.errors import UsageError
+from cardbench.protocol.errors import MalformedImage, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -106,11 +106,12 @@ class LoadedPackages:
             self._by_number[number] = package
 
     def _stored(self) -> Iterator[tuple[int, bytes]]:
-        count = cast("int", self._memory.get((PACKAGE,), 0))
-        for number in range(1, count + 1):
-            aid = self._memory.get((PACKAGE, number))
-            if isinstance(aid, bytes):
-                yield number, aid
+        for key in self._memory:
+            aid = self._memory[key]
+            if key[0] == PACKAGE and len(key) == 2:
+                if not isinstance(key[1], int) or not isinstance(aid, bytes):
+                    raise ValueError(f"package {key[1]!r} has no AID")
+                yield key[1], aid
 
     def __getitem__(self, number: int) -> Package:
         return self._by_number[number]
@@ -158,12 +159,12 @@ class LoadedPackages:
         """Return the class that the memory names.
 
         Raises:
-            UsageError: the package has no such class.
+            MalformedImage: the package has no such class.
         """
         package = self._by_number.get(number)
         cls = None if package is None else package.by_name.get(name)
         if cls is None:
-            raise UsageError(
-                f"the memory holds a {name} of package {number}, which has no such class"
+            raise MalformedImage(
+                f"the memory holds a {name!r} of package {number!r}, which has no such class"
             )
         return cls

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cardbench.emulator.chassis import Refusal, SoftwareCard
+from cardbench.emulator.chassis import Memory, Refusal, SoftwareCard
 from cardbench.emulator.javacard.applet import ExtendedLength
 from cardbench.emulator.javacard.install_data import InstallData
 from cardbench.emulator.javacard.objects import CLEAR_ON_DESELECT, CLEAR_ON_RESET
@@ -38,7 +38,7 @@ from cardbench.emulator.javacard.session import (
     InstallationRefused,
 )
 from cardbench.emulator.javacard.transactions import ConditionalMemory
-from cardbench.protocol.errors import UsageError
+from cardbench.protocol.errors import MalformedImage, UsageError
 from cardbench.protocol.iso7816 import ISO7816
 from cardbench.protocol.link import PowerLoss
 from cardbench.protocol.status import StatusWord
@@ -46,7 +46,7 @@ from cardbench.protocol.status import StatusWord
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cardbench.emulator.chassis import Clock, Entropy, Memory
+    from cardbench.emulator.chassis import Clock, Entropy, Snapshot
     from cardbench.emulator.javacard.packages import Package
     from cardbench.emulator.javacard.registry import Instance
     from cardbench.protocol.apdu import CommandApdu
@@ -85,6 +85,10 @@ class JavaCard(SoftwareCard[CardSession]):
         atr: the answer to reset.
         on_fault: told of every exception of an applet that is answered with 6F00 or ignored; an applet's
             author wants to see it, the terminal never does.
+
+    Raises:
+        UsageError: the memory names a package that is not given.
+        MalformedImage: the memory holds what no Java Card of ours writes.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class JavaCard(SoftwareCard[CardSession]):
         self.packages = tuple(packages)
         self.on_fault = on_fault
         self._atr = atr
+        self._read_through(memory)
 
     # The chassis
 
@@ -110,9 +115,23 @@ class JavaCard(SoftwareCard[CardSession]):
 
     def fresh_volatile(self) -> CardSession:
         """Begin a card session: nothing selected yet, every object still in memory only."""
+        return self._session_over(self.memory)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot; the card is off afterwards.
+
+        Raises:
+            UsageError, MalformedImage: it is none of a card with these packages; nothing has changed.
+        """
+        memory = Memory()
+        memory.restore(snapshot.memory)
+        self._read_through(memory)
+        super().restore(snapshot)
+
+    def _session_over(self, memory: Memory) -> CardSession:
         return CardSession(
-            ConditionalMemory(self.memory, capacity_bytes=COMMIT_CAPACITY_BYTES),
-            LoadedPackages(self.memory, self.packages),
+            ConditionalMemory(memory, capacity_bytes=COMMIT_CAPACITY_BYTES),
+            LoadedPackages(memory, self.packages),
             transient_size_bytes={
                 CLEAR_ON_RESET: TRANSIENT_SIZE_BYTES,
                 CLEAR_ON_DESELECT: TRANSIENT_SIZE_BYTES,
@@ -120,6 +139,18 @@ class JavaCard(SoftwareCard[CardSession]):
             entropy=self.entropy,
             on_fault=self._report,
         )
+
+    def _read_through(self, memory: Memory) -> None:
+        """Read everything once, so that nothing that is wrong with it comes up in a command."""
+        recovered = Memory()
+        recovered.restore(memory.image())
+        recovered.recover()
+        try:
+            self._session_over(recovered).read_everything()
+        except UsageError:
+            raise
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise MalformedImage(f"the memory is none of a Java Card: {error}") from error
 
     def _report(self, fault: Exception) -> None:
         if self.on_fault is not None:

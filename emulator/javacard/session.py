@@ -134,6 +134,22 @@ class CardSession:
         self._installation: Installation | None = None
         self._on_fault = on_fault
 
+    def read_everything(self) -> None:
+        """Read every object and every registered instance.
+
+        Raises:
+            TypeError, ValueError, LookupError, AttributeError, MalformedImage: what is in memory does not
+                belong there.
+        """
+        heap = self.heap
+        heap.read_everything()
+        for instance in self.registry.instances():
+            cls = heap.packages[instance.package].applets[instance.module_aid]
+            applet = heap.resolve(instance.handle)
+            if type(applet) is not cls or applet.jc_owner != instance.number:
+                raise ValueError(f"instance {instance.number} is no {cls.__name__} of its own")
+            AID(instance.aid)
+
     # What is active
 
     def active_elsewhere(self, package: int, channel: Channel) -> list[Channel]:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cardbench.emulator.calypso.structure import TRANSACTION_COUNTER_KEY
 from cardbench.emulator.chassis import Moment, SoftwareCard, Tear
-from cardbench.protocol.errors import CardbenchError, ReaderError
+from cardbench.protocol.errors import CardbenchError, ReaderError, UsageError
 from cardbench.protocol.link import PowerLoss
 from cardbench.scenarios import runner
 from cardbench.scenarios.backends import open_backend
@@ -155,6 +155,7 @@ class TearCampaign:
         """Make every cut and return the report.
 
         Raises:
+            UsageError: the story's card is no Calypso card: it has no sessions to judge.
             CardbenchError: the story fails even with nothing cut.
         """
         with self._world as world:
@@ -162,6 +163,10 @@ class TearCampaign:
             self._cards = {
                 role: cast("SoftwareCard[object]", card) for role, card in world.cards.items()
             }
+            if TRANSACTION_COUNTER_KEY not in self._card.memory:
+                raise UsageError(
+                    f"{self._story.name} cannot be torn: what is judged is a session of a Calypso card"
+                )
             self._start = {role: card.snapshot() for role, card in self._cards.items()}
             self._rehearse()
             for cut in self._write_cuts():

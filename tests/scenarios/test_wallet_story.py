@@ -9,9 +9,10 @@ import pytest
 from cardbench.emulator.applets.wallet import wallet_card
 from cardbench.emulator.chassis import Clock, Entropy
 from cardbench.emulator.readers.in_process import CardSlot
-from cardbench.protocol.errors import CardbenchError
+from cardbench.protocol.errors import CardbenchError, UsageError
 from cardbench.scenarios import runner
 from cardbench.scenarios.backends import open_backend
+from cardbench.scenarios.campaigns.tear import TearCampaign
 from cardbench.scenarios.errors import NeedsNotMet, StoryFailed
 from cardbench.scenarios.stories import find_story
 from cardbench.scenarios.stories.wallet import PIN
@@ -175,3 +176,8 @@ def test_a_trace_speaks_of_the_wallet_in_its_own_words(
 ) -> None:
     entry = Recorded(Role.CARD, Act.APDU, bytes.fromhex(command), b"\x90\x00")
     assert shown(entry)[1:3] == (name, printed)
+
+
+def test_the_tear_campaign_says_that_it_judges_other_cards() -> None:
+    with pytest.raises(UsageError, match="wallet cannot be torn"):
+        TearCampaign(find_story("wallet")).run()

@@ -7,6 +7,8 @@ from ast import literal_eval
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.javacard_scene import (
     CLIENT_AID,
     CLIENT_PACKAGE,
@@ -27,6 +29,7 @@ from cardbench.emulator.chassis import Memory, Moment, Refusal, Tear
 from cardbench.emulator.javacard import (
     AID,
     Applet,
+    ByteArray,
     InstallationRefused,
     InstallData,
     ISOException,
@@ -37,12 +40,14 @@ from cardbench.emulator.javacard import (
     SystemException,
 )
 from cardbench.emulator.javacard.packages import FRAMEWORK_PACKAGE
-from cardbench.protocol.errors import CardMute, UsageError
+from cardbench.protocol.errors import CardMute, MalformedImage, UsageError
 from cardbench.protocol.link import PowerLoss
 from cardbench.protocol.wallet import WALLET_AID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cardbench.emulator.chassis import Key, Value
 
 OTHER_AID = bytes.fromhex("A0000000DD01")
 
@@ -497,9 +502,19 @@ def test_packages_may_be_given_in_another_order() -> None:
 
 def test_a_card_needs_the_packages_that_its_memory_names() -> None:
     bench = Bench(PROBE_AID, CLIENT_AID)
-    again = JavaCard(bench.card.memory, packages=(PROBE_PACKAGE,))
     with pytest.raises(UsageError, match=CLIENT_PACKAGE.aid.hex().upper()):
-        again.power_on()
+        JavaCard(bench.card.memory, packages=(PROBE_PACKAGE,))
+
+
+def test_a_card_takes_no_snapshot_of_a_card_with_other_packages() -> None:
+    bench = Bench(PROBE_AID, CLIENT_AID)
+    other = JavaCard(Memory(), packages=(PROBE_PACKAGE,))
+    other.power_on()
+    with pytest.raises(UsageError, match="not given"):
+        other.restore(bench.card.snapshot())
+    assert other.is_powered
+    other.restore(Bench(PROBE_AID).card.snapshot())
+    assert not other.is_powered
 
 
 def test_a_class_is_looked_up_in_its_package_and_nowhere_else() -> None:
@@ -510,8 +525,76 @@ def test_a_class_is_looked_up_in_its_package_and_nowhere_else() -> None:
     assert isinstance(header, tuple)
     for stranger in ("JavaCard", "builtins.print", "os.system", "Client", ""):
         memory = Memory({**objects, key: (header[0], stranger, *header[2:])})
-        with pytest.raises(UsageError, match="no such class"):
-            Bench(memory=memory).select(PROBE_AID)
+        with pytest.raises(MalformedImage, match="no such class"):
+            Bench(memory=memory)
+
+
+def damaged() -> dict[str, tuple[Key, Value]]:
+    """What a memory may hold after something that was no card wrote it."""
+    return {
+        "package without an AID": (("package", 1), 5),
+        "package of another kind": (("package", "one"), b"A0000"),
+        "registry": (("applets",), 7),
+        "instance": (("applet", 1), b"x"),
+        "instance that is not there": (("applets",), (1, 2)),
+        "instance of another package": (("applet", 1), (PROBE_AID, 9, PROBE_AID, 1)),
+        "instance of another module": (("applet", 1), (PROBE_AID, 1, TWIN_AID, 1)),
+        "instance without an object": (("applet", 1), (PROBE_AID, 1, PROBE_AID, 77)),
+        "instance that is another's": (("applet", 1), (PROBE_AID, 1, PROBE_AID, 2)),
+        "header": (("object", 2), b"x"),
+        "header too short": (("object", 2), (1,)),
+        "handle": (("object", "two"), (1, "Node", 1)),
+        "handle never given": (("object", 99), (1, "Node", 1)),
+        "heap": (("heap",), b"x"),
+        "field": (("object", 1, "link"), ("ref",)),
+        "field of no kind": (("object", 1, "link"), ("reference", 2)),
+        "reference to no handle": (("object", 1, "link"), ("ref", "two")),
+        "aid": (("object", 1, "link"), ("aid", 5)),
+        "array length": (("object", 3), (0, "ByteArray", 1, -1, 0)),
+        "array far too long": (("object", 3), (0, "ByteArray", 1, 10**12, 0)),
+        "array content": (("object", 3, "content"), b"too long for it"),
+        "array content of another kind": (("object", 3, "content"), 5),
+    }
+
+
+@pytest.mark.parametrize("damage", list(damaged()))
+def test_a_damaged_memory_is_refused_before_any_command(damage: str) -> None:
+    def build(applet: Any, _: object) -> None:
+        applet.link = Node(1)
+        applet.link.after = ByteArray(4)
+        applet.link.after[0] = 1
+
+    bench = Bench()
+    bench.do(build)
+    key, value = damaged()[damage]
+    with pytest.raises(MalformedImage):
+        JavaCard(Memory({**bench.card.memory.objects(), key: value}), packages=PACKAGES)
+
+
+@given(st.data())
+def test_any_single_change_of_the_memory_is_refused_or_answered_for(data: st.DataObject) -> None:
+    """Whatever one value becomes: no card, or a card that answers every command."""
+    card = wallet_card(b"1234")
+    objects = card.memory.objects()
+    key = data.draw(st.sampled_from(sorted(objects, key=repr)))
+    values = st.recursive(
+        st.none() | st.integers() | st.binary(max_size=9) | st.sampled_from(["ref", "Wallet", ""]),
+        lambda parts: st.lists(parts, max_size=5).map(tuple),
+        max_leaves=5,
+    )
+    changed = {**objects, key: data.draw(values)}
+    try:
+        again = JavaCard(Memory(changed), packages=(WALLET_PACKAGE,))
+    except (MalformedImage, UsageError):
+        return
+    again.power_on()
+    for command in (
+        "00A4040008F234123456100001",
+        "B02000000431323334",
+        "B03000000101",
+        "B050000002",
+    ):
+        assert len(again.transmit(bytes.fromhex(command))) >= 2
 
 
 def test_a_reference_to_nothing_reads_as_null() -> None:

@@ -84,6 +84,13 @@ def test_an_array_of_less_than_nothing_is_refused(bench: Bench) -> None:
         bench.do(lambda _, __: ByteArray(-1))
 
 
+def test_the_length_of_an_array_is_a_short(bench: Bench) -> None:
+    assert bench.do(lambda _, __: len(ByteArray(0x7FFF))) == 0x7FFF
+    with pytest.raises(SystemException) as refused:
+        bench.do(lambda _, __: ByteArray(0x8000))
+    assert refused.value.reason == SystemException.NO_RESOURCE
+
+
 @pytest.mark.parametrize(("kind", "bad"), [(ByteArray, 256), (ByteArray, -1), (ShortArray, 40000)])
 def test_an_element_that_does_not_fit_is_refused(bench: Bench, kind: Any, bad: int) -> None:
     keep(bench, lambda: kind(1))
