@@ -17,8 +17,7 @@ from cardbench.protocol.wallet import WALLET_AID
 BYTE = st.integers(0, 255)
 AMOUNTS = st.sampled_from([0, 1, 2, 0x40, 0x7F, 0x80, 0xFF]) | BYTE
 LE = st.none() | st.sampled_from([1, 2, 3, 256])
-MONEY = 7000
-"""A balance field is set to this or its neighbours, so that the ends are reached."""
+TOP = 32767
 
 
 def command(cla: int, ins: int, data: bytes = b"", ne: int | None = None) -> bytes:
@@ -73,10 +72,21 @@ class WalletMachine(RuleBasedStateMachine):
         self.both(command(0xB0, ins, data, ne))
 
     @precondition(lambda self: self.model.trusted)
-    @rule(times=st.integers(1, 300), ins=st.sampled_from([0x30, 0x30, 0x40]))
-    def move_often(self, times: int, ins: int) -> None:
-        for _ in range(times):
-            self.both(command(0xB0, ins, b"\x7f"))
+    @rule(room=st.integers(0, 3))
+    def fill(self, room: int) -> None:
+        """Credit until so much is left to the top: the last steps are for the other rules."""
+        missing = TOP - room - self.model.money
+        for amount in [127] * (missing // 127) + [missing % 127] * (missing > 0):
+            self.both(command(0xB0, 0x30, bytes((amount,))))
+
+    @precondition(lambda self: self.model.trusted)
+    @rule(room=st.integers(-1, 2))
+    def empty(self, room: int) -> None:
+        """Debit until so much is left; or try to debit one more than there is."""
+        while self.both(command(0xB0, 0x40, b"\x7f")) == b"\x90\x00":
+            pass
+        if 0 <= self.model.money - room <= 127:
+            self.both(command(0xB0, 0x40, bytes((self.model.money - room,))))
 
     @rule(data=st.binary(max_size=2), ne=LE)
     def get_balance(self, data: bytes, ne: int | None) -> None:
@@ -157,6 +167,7 @@ class WalletMachine(RuleBasedStateMachine):
             money = int.from_bytes(answer[:2], "big", signed=True)
             twin.transmit(wrong)
             left += 1
+            assert left <= 3
         return money, left
 
     @invariant()
