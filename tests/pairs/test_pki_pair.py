@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cardbench.emulator.calypso import new_card
-from cardbench.emulator.chassis import Entropy
+from cardbench.emulator.chassis import Clock, Entropy
 from cardbench.emulator.readers.in_process import CardSlot
 from cardbench.protocol.calypso.ins import DataObject
 from cardbench.protocol.calypso.pki.public_test_keys import public_test_pca
@@ -23,9 +23,11 @@ from cardbench.protocol.errors import (
     InvalidCertificate,
     MalformedCardData,
 )
+from cardbench.sam_emulator import new_sam
 from cardbench.scenarios.pki.trust import ROOTS, trusting
-from cardbench.scenarios.ticketing.terminal import TRANSPORT_AID, ApplicationSelection
+from cardbench.scenarios.ticketing.terminal import TRANSPORT_AID, ApplicationSelection, select_sam
 from cardbench.terminal.calypso import FreeTransactionManager, SecurePkiModeTransactionManager
+from cardbench.terminal.legacy_sam import CardCertificateRequest, SamCertification
 from cardbench.terminal.readers import InProcessReader
 
 if TYPE_CHECKING:
@@ -169,6 +171,34 @@ def test_card_is_personalised_by_our_terminal_with_what_it_made_elsewhere() -> N
     transaction.process_commands()
     with SecurePkiModeTransactionManager(reader, card, trust()).secure_session() as signed:
         signed.prepare_read_record(0x07, 1, size_bytes=29)
+
+
+def test_sam_makes_the_key_pair_of_a_card() -> None:
+    """calypso-pki §2.3, flow with the key made by the SAM: it certifies the pair that it made last."""
+    slot = CardSlot("sam")
+    slot.insert(new_sam("pki", entropy=Entropy(b"sam"), clock=Clock()))
+    sam = select_sam(InProcessReader(slot, is_contactless=False))
+    reader = reader_over(Wire(new_card("bench", entropy=Entropy(b"other"))))
+    card = ApplicationSelection(TRANSPORT_AID).select(reader)
+    assert card.startup is not None
+    authority = SamCertification(InProcessReader(slot, is_contactless=False), sam.sam)
+    pair = authority.generate_card_key_pair()
+    certificate = authority.compute_card_certificate(
+        CardCertificateRequest(
+            aid=TRANSPORT_AID, serial=card.serial or b"", startup=card.startup.encode()
+        )
+    )
+    ca_certificate = authority.get_ca_certificate()
+    transaction = FreeTransactionManager(reader, card)
+    transaction.prepare_put_data(DataObject.CARD_KEY_PAIR, pair.result())
+    transaction.prepare_put_data(DataObject.CA_CERTIFICATE, ca_certificate.result())
+    transaction.prepare_put_data(DataObject.CARD_CERTIFICATE, certificate.result())
+    transaction.process_commands()
+    signing = SecurePkiModeTransactionManager(reader, card, trust())
+    with signing.secure_session() as signed:
+        signed.prepare_read_record(0x07, 1, size_bytes=29)
+    assert signing.card_public_key is not None
+    assert signing.card_public_key.raw_value == pair.result()[:64]
 
 
 def test_what_needs_a_key_is_refused_and_the_session_ends() -> None:
