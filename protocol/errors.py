@@ -2,6 +2,7 @@
 
     CardbenchError
     ├── UsageError                   the caller's argument or order of calls is wrong (a ValueError)
+    │   └── NotSupported             the card or crypto module has no such function
     ├── ReaderError                  the link: nothing is known of the card's answer
     │   ├── ReaderNotFound
     │   ├── CardNotPresent
@@ -30,6 +31,7 @@
     │   │   ├── WrongScope
     │   │   ├── WrongAid
     │   │   └── WrongSerialNumber
+    │   ├── SamRevoked               the SAM that signed data is not trusted any more
     │   └── CryptoModuleError        the SAM refused a command
     │       └── CryptoModuleUnreachable
     ├── SessionError                 a secure session cannot be opened or go on
@@ -42,6 +44,7 @@
     │   ├── UnsupportedSchema
     │   └── ImageInUse
     └── CardError                    the card answered with another status word than allowed
+        ├── InvalidPin               63C0, 63C1, 63C2
         ├── BufferOverflow           6400
         ├── WrongLength              6700
         ├── CounterExhausted         6900
@@ -87,6 +90,10 @@ class CardbenchError(Exception):
 
 class UsageError(CardbenchError, ValueError):
     """An argument is out of range, or a call comes at the wrong moment."""
+
+
+class NotSupported(UsageError):
+    """The card, by its product and options, or the crypto module has no such function."""
 
 
 class ReaderError(CardbenchError):
@@ -242,6 +249,10 @@ class WrongSerialNumber(InvalidCertificate):
     step = "serial number"
 
 
+class SamRevoked(CryptoError):
+    """The SAM that signed some data is not trusted any more."""
+
+
 class CryptoModuleError(CryptoError):
     """The crypto module (SAM) refused a command; the cause says which."""
 
@@ -341,6 +352,17 @@ class CardError(CardbenchError):
     def of(sw: int, command: str, allowed: Iterable[int] = (0x9000,)) -> CardError:
         """Build the child that names the meaning of `sw`."""
         return _BY_STATUS_WORD.get(sw, CardError)(sw, command, allowed)
+
+
+class InvalidPin(CardError):
+    """A wrong PIN (63C2, 63C1, 63C0); a blocked one is `AuthenticationBlocked`."""
+
+    status_words = frozenset({0x63C0, 0x63C1, 0x63C2})
+
+    @property
+    def attempts_remaining(self) -> int:
+        """How many attempts are left."""
+        return self.sw & 0xF
 
 
 class BufferOverflow(CardError):

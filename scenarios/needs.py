@@ -17,7 +17,7 @@ from cardbench.protocol.calypso.startup import ApplicationOption
 from cardbench.protocol.errors import CardError, FileNotFound, ProtocolError, UsageError
 from cardbench.protocol.hexadecimal import to_hex
 from cardbench.protocol.status import StatusWord
-from cardbench.scenarios.survey import CardSurvey, read_record, survey
+from cardbench.scenarios.survey import CardSurvey, purse_balance, read_record, survey
 from cardbench.terminal.card import PlainRequest
 
 if TYPE_CHECKING:
@@ -140,6 +140,18 @@ class AnyCardNeeds:
         return []
 
 
+class PurseNeed(NamedTuple):
+    """The balance of the Stored Value purse.
+
+    Attributes:
+        balance: what a software card gets.
+        at_least: what a card that is present must have.
+    """
+
+    balance: int
+    at_least: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalypsoCardNeeds:
     """A Calypso card; implements `Needs`.
@@ -151,6 +163,7 @@ class CalypsoCardNeeds:
         files: elementary files.
         keys: session keys.
         records, counters: contents.
+        purse: balance of the purse; None: whatever it is.
         is_contactless: how the card is reached.
     """
 
@@ -161,13 +174,20 @@ class CalypsoCardNeeds:
     keys: tuple[KeyNeed, ...] = ()
     records: tuple[RecordNeed, ...] = ()
     counters: tuple[CounterNeed, ...] = ()
+    purse: PurseNeed | None = None
     is_contactless: bool = True
 
     def personalise(self, *, entropy: Entropy, clock: Clock) -> Card:
         """Make a card of the preset with the contents that are asked for."""
-        from cardbench.emulator.calypso import new_card  # noqa: PLC0415 - not needed on real readers
+        # Not needed on real readers, and slow to load.
+        from cardbench.emulator.calypso.factory import card_of  # noqa: PLC0415
+        from cardbench.emulator.calypso.personalisation import load_preset  # noqa: PLC0415
 
-        return new_card(self.preset, entropy=entropy, clock=clock, records=self.factory_records())
+        changes = {} if self.purse is None else {"purse": {"balance": self.purse.balance}}
+        personalisation = load_preset(self.preset, **changes)
+        return card_of(
+            personalisation.with_records(self.factory_records()), entropy=entropy, clock=clock
+        )
 
     def factory_records(self) -> dict[tuple[int, int], bytes]:
         """Return the contents that a software card gets, by SFI and record number.
@@ -257,6 +277,18 @@ class CalypsoCardNeeds:
                     f"counter {counter.number} of SFI {counter.sfi:02X} stands at {value}, "
                     f"at least {counter.at_least} is needed"
                 )
+        if self.purse is not None:
+            yield from self._balance_missing(channel, found)
+
+    def _balance_missing(self, channel: CardChannel, found: CardSurvey) -> Iterator[str]:
+        assert self.purse is not None, "the caller looked"
+        try:
+            balance = purse_balance(channel, found.fci.startup.product_type.value.sv_cla)
+        except CardError as error:
+            yield f"the purse does not say its balance ({error})"
+            return
+        if balance < self.purse.at_least:
+            yield f"the purse holds {balance}, at least {self.purse.at_least} is needed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,9 @@ SELECT_NEXT_EF = (0x02, 0x02)
 NO_LID = bytes(2)
 LID_OFFSET = 21
 LID_OFFSET_REVISION_2 = 20
+SV_GET_DEBIT = 0x09
+SV_GET_DEBIT_SIZE_BYTES = 0x1E
+SV_BALANCE = slice(8, 11)
 FILES_MAX = 256
 """A card whose list of files does not end is not listened to for ever."""
 
@@ -109,6 +112,17 @@ def read_record(channel: CardChannel, cla: int, sfi: int, number: int) -> bytes:
     """
     command = CommandApdu(cla, CalypsoIns.READ_RECORDS, number, sfi << 3 | 0x04, ne=SHORT_NE_MAX)
     return _send(channel, "Read Record", command.encode())[:-2]
+
+
+def purse_balance(channel: CardChannel, cla: int) -> int:
+    """Return the balance of the Stored Value purse; asking for it changes nothing.
+
+    Raises:
+        CardError, ReaderError.
+    """
+    command = CommandApdu(cla, CalypsoIns.SV_GET, 0x00, SV_GET_DEBIT, ne=SV_GET_DEBIT_SIZE_BYTES)
+    response = _send(channel, "SV Get", command.encode())
+    return int.from_bytes(response[SV_BALANCE], signed=True)
 
 
 def _header(

@@ -116,6 +116,7 @@ class Stage:
         self._world = world
         self._on_step = on_step
         self._channels = {role: CardChannel(reader) for role, reader in world.readers.items()}
+        self._before = {role: Traffic(0, 0) for role in self._channels}
         self._open: list[Step] = []
         self.tape: list[Recorded] = world.tape.entries
         self.steps: list[Step] = []
@@ -170,8 +171,24 @@ class Stage:
         self.facts.update(facts)
 
     def traffic(self) -> dict[Role, Traffic]:
-        """Return exchanges and APDUs so far, by role."""
-        return {role: channel.traffic for role, channel in self._channels.items()}
+        """Return exchanges and APDUs so far, by role; what came before the count is left out."""
+        return {
+            role: Traffic(
+                channel.exchanges - self._before[role].exchanges,
+                channel.apdus - self._before[role].apdus,
+            )
+            for role, channel in self._channels.items()
+        }
+
+    def count_from_here(self) -> None:
+        """Leave out of the story's count what came before: the terminal's preparation.
+
+        The preparation is kept among the facts. Not within a step: steps count by themselves.
+        """
+        self._before = {role: channel.traffic for role, channel in self._channels.items()}
+        self.facts["exchanges_before"] = {
+            str(role): traffic.exchanges for role, traffic in self._before.items()
+        }
 
     def begin(self, step: Step) -> None:
         """Take note of a step that begins; a step does this by itself."""

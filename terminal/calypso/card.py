@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cardbench.protocol.calypso.file_header import DirectoryHeader, FileHeader
+    from cardbench.protocol.calypso.ins import WriteAccessLevel
     from cardbench.protocol.calypso.sv_log import SvDebitLog, SvLoadLog
 
 _UNKNOWN_TRAITS = ProductType.UNKNOWN.value
@@ -55,6 +56,18 @@ def _features(
         chip = startup.platform, startup.software_version
         payload_max_bytes = _PAYLOAD_BY_CHIP.get(chip, payload_max_bytes)
     return traits, options, ApplicationOption.EXTENDED_MODE in options, payload_max_bytes
+
+
+class PreOpening(NamedTuple):
+    """A card's answer to a pre-open: the session that it will open.
+
+    Attributes:
+        level: of the session.
+        open_data: response data, which the real Open will repeat.
+    """
+
+    level: WriteAccessLevel
+    open_data: bytes
 
 
 class _Backup(NamedTuple):
@@ -82,6 +95,8 @@ class CalypsoCard:
         sv_balance, sv_last_tnum: of the last SV Get, kept up to date by SV commands.
         sv_load_log: last reload.
         sv_debit_logs: debits and undebits, newest first.
+        postpones_counters: whether Increase and Decrease hold their result back until Close.
+        pre_opening: what the card said to a pre-open at selection; None: there was none.
         traceability_information, card_public_key, card_certificate, ca_certificate: data objects.
 
     Changed only by the commands of a transaction; not thread-safe.
@@ -103,7 +118,9 @@ class CalypsoCard:
         "options",
         "payload_max_bytes",
         "pin_attempts_remaining",
+        "postpones_counters",
         "power_on_data",
+        "pre_opening",
         "product_type",
         "select_application_response",
         "serial",
@@ -135,6 +152,8 @@ class CalypsoCard:
         self.sv_last_tnum: int | None = None
         self.sv_load_log: SvLoadLog | None = None
         self.sv_debit_logs: tuple[SvDebitLog, ...] = ()
+        self.postpones_counters: bool | None = None
+        self.pre_opening: PreOpening | None = None
         self.traceability_information: bytes | None = None
         self.card_public_key: bytes | None = None
         self.card_certificate: bytes | None = None

@@ -7,10 +7,11 @@ Source: terminal-api §8.2, §11.1; calypso-pki §2.2, §2.3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cardbench.protocol.calypso.ins import DataObject
 from cardbench.protocol.errors import UsageError
+from cardbench.terminal.calypso.commands.management import DESCRIPTIONS
 from cardbench.terminal.calypso.commands.pki import (
     CA_CERTIFICATE,
     CARD_CERTIFICATE,
@@ -20,11 +21,10 @@ from cardbench.terminal.calypso.commands.pki import (
     put_certificate,
     put_key_pair,
 )
+from cardbench.terminal.calypso.preparing import Preparing
 
 if TYPE_CHECKING:
-    from cardbench.terminal.calypso.card import CalypsoCard
-    from cardbench.terminal.calypso.commands.base import Command
-    from cardbench.terminal.calypso.commands.handle import Handle
+    from cardbench.terminal.card.handle import Handle
 
 _CERTIFICATES: Final = {
     DataObject.CARD_CERTIFICATE: CARD_CERTIFICATE,
@@ -32,24 +32,24 @@ _CERTIFICATES: Final = {
 }
 
 
-class DataObjectCommands:
+class DataObjectCommands(Preparing):
     """Part of `TransactionManager`: Get Data, Put Data, Generate Asymmetric Key Pair."""
 
-    card: CalypsoCard
-    is_session_prepared: bool
-    _cla: int
-    _payload_max_bytes: int
-    _queue: list[Command[Any]]
-
     def prepare_get_data(self, tag: DataObject) -> Handle[bytes]:
-        """Read an object of the PKI; the result is the object without tag and length.
+        """Read a data object.
 
         Args:
-            tag: CARD_PUBLIC_KEY (64 bytes), CARD_CERTIFICATE (316) or CA_CERTIFICATE (384).
+            tag: FCI, FCP, EF_LIST or TRACEABILITY_INFORMATION, with the object as it came as result;
+                CARD_PUBLIC_KEY (64 bytes), CARD_CERTIFICATE (316) or CA_CERTIFICATE (384), without
+                tag and length.
 
         Raises:
-            UsageError: inside a session, another tag, or a card without PKI mode.
+            UsageError: inside a session, another tag, or an object of the PKI of a card without it.
         """
+        description = DESCRIPTIONS.get(tag)
+        if description is not None:
+            self._outside_session("Get Data")
+            return self._add(description(self._cla))
         self._check_pki("Get Data")
         if tag == DataObject.CARD_PUBLIC_KEY:
             key = GetCardPublicKey(self._cla)
@@ -58,7 +58,8 @@ class DataObjectCommands:
         certificate = _CERTIFICATES.get(tag)
         if certificate is None:
             raise UsageError(
-                f"Get Data of {tag:04X}; allowed: {DataObject.CARD_PUBLIC_KEY:04X}, "
+                f"Get Data of {tag:04X}; allowed: "
+                f"{', '.join(f'{one:04X}' for one in DESCRIPTIONS)}, {DataObject.CARD_PUBLIC_KEY:04X}, "
                 f"{DataObject.CARD_CERTIFICATE:04X}, {DataObject.CA_CERTIFICATE:04X}"
             )
         head, whole = get_certificate(self._cla, certificate)

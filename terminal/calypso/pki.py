@@ -57,10 +57,10 @@ if TYPE_CHECKING:
 
     from cardbench.terminal.calypso.card import CalypsoCard
     from cardbench.terminal.calypso.commands.base import Command
-    from cardbench.terminal.calypso.commands.handle import Handle
     from cardbench.terminal.calypso.commands.session import SessionOpening
     from cardbench.terminal.calypso.pki_setting import AsymmetricSecuritySetting
     from cardbench.terminal.card.channel import CardChannel
+    from cardbench.terminal.card.handle import Handle
     from cardbench.terminal.crypto.asymmetric import CardPublicKey
     from cardbench.terminal.readers.reader import Reader
 

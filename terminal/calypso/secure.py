@@ -30,7 +30,6 @@ import contextlib
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from cardbench.protocol.calypso.ins import WriteAccessLevel
 from cardbench.protocol.calypso.startup import ProductType
 from cardbench.protocol.errors import (
     CardbenchError,
@@ -39,10 +38,20 @@ from cardbench.protocol.errors import (
     CryptoModuleError,
     InconsistentData,
     InvalidCardMac,
+    NotSupported,
     ProtocolError,
     ReaderError,
     SessionBufferOverflow,
     UsageError,
+)
+from cardbench.terminal.calypso.commands.base import OK
+from cardbench.terminal.calypso.commands.checks import check_level
+from cardbench.terminal.calypso.commands.counters import POSTPONED
+from cardbench.terminal.calypso.commands.pin import (
+    PIN_SIZE_BYTES,
+    ChangeKey,
+    ChangePin,
+    VerifyPin,
 )
 from cardbench.terminal.calypso.commands.records import ReadCounter, ReadRecord
 from cardbench.terminal.calypso.commands.session import (
@@ -51,24 +60,28 @@ from cardbench.terminal.calypso.commands.session import (
     MAC_SIZE_BYTES,
     AbortSecureSession,
     CloseSecureSession,
+    ManageSecureSession,
     OpenSecureSession,
     Ratification,
     SessionMode,
 )
-from cardbench.terminal.calypso.transaction import TransactionManager
-from cardbench.terminal.card.requests import ChannelControl
+from cardbench.terminal.calypso.commands.stored_value import SvCommand, SvDebit, SvReload
+from cardbench.terminal.calypso.secure_commands import SecureCommands
+from cardbench.terminal.card.requests import ChannelControl, PlainRequest
+from cardbench.terminal.crypto.symmetric import Deferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from cardbench.protocol.calypso.ins import WriteAccessLevel
     from cardbench.terminal.calypso.card import CalypsoCard
     from cardbench.terminal.calypso.commands.base import Command
-    from cardbench.terminal.calypso.commands.handle import Handle
     from cardbench.terminal.calypso.commands.session import SessionOpening
     from cardbench.terminal.calypso.setting import SymmetricSecuritySetting
     from cardbench.terminal.card.channel import CardChannel
-    from cardbench.terminal.crypto.symmetric import Deferred
+    from cardbench.terminal.card.handle import Handle
+    from cardbench.terminal.card.requests import ApduRequest
     from cardbench.terminal.readers.reader import Reader
 
 CommandT = TypeVar("CommandT", bound="Command[Any]")
@@ -78,33 +91,16 @@ _APDU_HEADER_BYTES = 5
 _MODIFICATION_OVERHEAD_BYTES = 6
 
 
-class SecureSymmetricTransactionManager(TransactionManager):
+class SecureSymmetricTransactionManager(SecureCommands):
     """Transactions with symmetric secure sessions; use one of its two children.
 
-    Args:
-        reader: where the card is.
-        card: image of the card.
-        setting: options and keys.
-
-    Raises:
-        UsageError: the card's product is not known.
+    Arguments and errors as for `SecureCommands`.
     """
-
-    _wants_extended_mode = False
 
     def __init__(
         self, reader: Reader | CardChannel, card: CalypsoCard, setting: SymmetricSecuritySetting
     ) -> None:
-        super().__init__(reader, card)
-        self.setting = setting
-        self._is_extended = (
-            self._wants_extended_mode
-            and card.is_extended_mode_supported
-            and setting.crypto.is_extended_mode_supported
-        )
-        self._crypto = setting.crypto.create_card_transaction(
-            card.require_identified(), use_extended_mode=self._is_extended
-        )
+        super().__init__(reader, card, setting)
         self._payload_max_bytes = min(
             self._payload_max_bytes,
             setting.crypto.max_card_apdu_length_supported - _APDU_HEADER_BYTES,
@@ -113,11 +109,19 @@ class SecureSymmetricTransactionManager(TransactionManager):
         self._level: WriteAccessLevel | None = None
         self._buffer_left = 0
         # On the card
-        self._update: Callable[[bytes], object] | None = None  # while a session is open
+        self._update: Callable[[bytes], Deferred[bytes] | None] | None = None  # a session is open
         self._may_be_open = False
+        self._is_pre_opened = False
+        self._is_encrypting = False
+        self._session_key = (0, 0)
         self._backup: Any = None
         self._card_mac_size_bytes = MAC_SIZE_BYTES
+        self._postponed: list[Command[Any]] = []
+        self._ciphers: dict[Command[Any], Deferred[bytes]] = {}  # how commands must travel
+        self._ciphered: set[Command[Any]] = set()  # commands whose answers come ciphered
+        self._unread: list[tuple[Command[Any], Deferred[bytes]]] = []
         self._owed: list[Deferred[bool]] = []
+        self._has_committed = False
 
     # Session
 
@@ -144,11 +148,11 @@ class SecureSymmetricTransactionManager(TransactionManager):
         """Open a session; the result is what the card says of it.
 
         Raises:
-            UsageError: a session is open or prepared already.
+            UsageError: a session is open or prepared already, or no such level.
         """
         if self.is_session_prepared:
             raise UsageError("a secure session is open, or prepared, already")
-        return self._open(WriteAccessLevel(level))
+        return self._open(check_level(level))
 
     def _open(self, level: WriteAccessLevel) -> OpenSecureSession:
         card = self.card
@@ -166,6 +170,7 @@ class SecureSymmetricTransactionManager(TransactionManager):
         self.is_session_prepared = True
         self._level = level
         self._buffer_left = card.session_buffer_size
+        self._is_purse_changed = False
         return command
 
     def prepare_close_secure_session(self) -> Handle[tuple[bytes, ...]]:
@@ -181,7 +186,7 @@ class SecureSymmetricTransactionManager(TransactionManager):
         self._queue.append(command)
         if ratify:
             self._queue.append(Ratification(self._cla))
-        self.is_session_prepared = False
+        self._end_prepared()
         return command
 
     def prepare_cancel_secure_session(self) -> None:
@@ -193,7 +198,12 @@ class SecureSymmetricTransactionManager(TransactionManager):
         if not self.is_session_prepared:
             raise UsageError("no secure session is open or prepared")
         self._queue.append(AbortSecureSession(self._cla))
+        self._end_prepared()
+
+    def _end_prepared(self) -> None:
         self.is_session_prepared = False
+        self._is_encryption_prepared = False
+        self._level = None
 
     def cancel(self) -> None:
         """Abort at once: drop what is prepared, tell the card, take the image back. Never raises."""
@@ -222,9 +232,11 @@ class SecureSymmetricTransactionManager(TransactionManager):
 
     def _split(self) -> None:
         """Close the session that is full, and open the next one."""
-        assert self._level is not None
+        assert self._level is not None, "a session is prepared"
         self._queue.append(CloseSecureSession(self._cla, as_ratified=True))
         self._open(self._level)
+        if self._is_encryption_prepared:
+            self._queue.append(ManageSecureSession(self._cla, authenticates=False, encrypts=True))
 
     # Processing
 
@@ -245,21 +257,11 @@ class SecureSymmetricTransactionManager(TransactionManager):
         """
         queue, self._queue = self._queue, []
         try:
-            block: list[Command[Any]] = []
-            opening: OpenSecureSession | None = None  # the command before this one
-            for command in queue:
-                if command.needs_crypto:
-                    block = self._complete(command, block)
-                    opening = command if isinstance(command, OpenSecureSession) else None
-                elif opening is not None:
-                    before, opening = opening, None
-                    if isinstance(command, (ReadRecord, ReadCounter)) and self._merge(
-                        before, command
-                    ):
-                        continue
-                block.append(command)
+            block = self._complete_all(queue)
             if block:
                 self._send(block, channel_control)
+            if self._unread:
+                self._read_ciphered()
             if self._owed:
                 self._settle()
             self._crypto.synchronize()
@@ -277,27 +279,173 @@ class SecureSymmetricTransactionManager(TransactionManager):
             if channel_control is ChannelControl.CLOSE_AFTER and self.channel.is_open:
                 self.channel.close()
 
+    # Completing commands. Each of these returns the block, to be sent later, with the command in it.
+
+    def _complete_all(self, queue: Sequence[Command[Any]]) -> list[Command[Any]]:
+        """Complete the queue's commands; send what must go first, return what is left to be sent."""
+        block: list[Command[Any]] = []
+        opening: OpenSecureSession | None = None  # the command just before, if it is one
+        for command in queue:
+            if command.needs_crypto:
+                block = self._complete(command, block)
+                opening = command if isinstance(command, OpenSecureSession) else None
+                continue
+            before, opening = opening, None
+            if self._is_encrypting and command.is_digested:
+                block = self._cipher(command, block)
+            elif before is None or not self._merge(before, command):
+                block.append(command)
+        return block
+
     def _complete(self, command: Command[Any], block: list[Command[Any]]) -> list[Command[Any]]:
         """Give a command what it needs of the crypto module; send the block before it if need be."""
+        if isinstance(command, OpenSecureSession):
+            return self._complete_open(command, block)
         if isinstance(command, CloseSecureSession):
             block = self._digest(block)
             mac = self._crypto.finalize_terminal_session_mac().result()
             command.set_mac(mac, card_mac_size_bytes=self._card_mac_size_bytes)
-        elif isinstance(command, OpenSecureSession):
-            if self._may_be_open and block:
-                self._send(block, ChannelControl.KEEP_OPEN)
-                block = []
-            challenge = self._crypto.init_terminal_secure_session_context()
-            if self._owed:
-                self._settle()  # takes the challenge along
-            command.set_challenge(challenge.result())
-            self._may_be_open = True
+            self._is_encrypting = False
+            block.append(command)
+            return block
+        if isinstance(command, ManageSecureSession):
+            return self._complete_manage(command, block)
+        if isinstance(command, (SvReload, SvDebit)):
+            security = self._crypto.compute_sv_command_security_data(command.data_to_sign)
+            command.set_security(security.result())
+        else:
+            assert isinstance(command, (VerifyPin, ChangePin, ChangeKey)), "no other needs crypto"
+            block = self._complete_secret(command, block)
+        if self._is_encrypting:
+            return self._cipher(command, block)
+        block.append(command)
         return block
 
-    def _merge(self, opening: OpenSecureSession, read: ReadRecord | ReadCounter) -> bool:
-        """Let Open read the record, if P1 can name it."""
+    def _complete_open(
+        self, command: OpenSecureSession, block: list[Command[Any]]
+    ) -> list[Command[Any]]:
+        if self._may_be_open and block:
+            self._send(block, ChannelControl.KEEP_OPEN)
+            block = []
+        challenge = self._crypto.init_terminal_secure_session_context()
+        if self._unread:
+            self._read_ciphered()
+        if self._owed:
+            self._settle()  # takes the challenge along
+        command.set_challenge(challenge.result())
+        self._may_be_open = True
+        pre_opening = self.card.pre_opening
         if (
-            not self.setting.read_on_open
+            pre_opening is not None
+            and pre_opening.level is command.level
+            and command.mode is SessionMode.EXTENDED
+        ):
+            command.foreseen = pre_opening.open_data + OK
+            self._is_pre_opened = True
+            self._start(command, command.foreseen)
+        block.append(command)
+        return block
+
+    def _complete_manage(
+        self, command: ManageSecureSession, block: list[Command[Any]]
+    ) -> list[Command[Any]]:
+        if command.authenticates:
+            block = self._digest(block)
+            mac = self._crypto.generate_terminal_session_mac()
+            self._check_managed()
+            command.set_mac(mac.result())
+            self._send([*block, command], ChannelControl.KEEP_OPEN)
+            self._settle()
+            self._switch_encryption(command)
+            return []
+        if (
+            self._update is None
+        ):  # Open is on its way: encryption is switched when both have answered
+            self._is_encrypting = command.encrypts
+        else:
+            block = self._digest(block)
+            self._check_managed()
+            command.foreseen = OK
+            command.accept(self.card, OK)
+            self._switch_encryption(command)
+        block.append(command)
+        return block
+
+    def _check_managed(self) -> None:
+        if not self.card.is_extended_mode_supported:
+            raise NotSupported(
+                "the session's key does not allow authentication and encryption in it"
+            )
+
+    def _switch_encryption(self, command: ManageSecureSession) -> None:
+        self._is_encrypting = command.encrypts
+        if command.encrypts:
+            self._crypto.activate_encryption()
+        else:
+            self._crypto.deactivate_encryption()
+
+    def _complete_secret(
+        self, command: VerifyPin | ChangePin | ChangeKey, block: list[Command[Any]]
+    ) -> list[Command[Any]]:
+        """Cipher a PIN or a key with the challenge that the command before has asked for."""
+        challenge = command.challenge
+        assert challenge is not None, "a plain one needs no crypto"
+        if not challenge.is_done and block:
+            self._send(block, ChannelControl.KEEP_OPEN)
+            block = []
+        if self._unread:
+            self._read_ciphered()
+        if isinstance(command, ChangeKey):
+            cryptogram = self._crypto.generate_ciphered_card_key(
+                challenge.value, *command.issuer_key, *command.new_key
+            )
+        elif isinstance(command, ChangePin):
+            cryptogram = self._crypto.cipher_pin_for_modification(
+                challenge.value,
+                bytes(PIN_SIZE_BYTES),
+                command.new_pin,
+                *self.setting.pin_modification_key,
+            )
+        else:
+            key = self.setting.pin_verification_key if self._update is None else self._session_key
+            cryptogram = self._crypto.cipher_pin_for_presentation(
+                challenge.value, command.pin, *key
+            )
+        command.set_cryptogram(cryptogram.result())
+        return block
+
+    def _cipher(self, command: Command[Any], block: list[Command[Any]]) -> list[Command[Any]]:
+        """Let a command travel ciphered; send it at once unless its answer is a status word only."""
+        if self._update is None:
+            self._send(block, ChannelControl.KEEP_OPEN)
+            block = []
+        update = self._update
+        assert update is not None, "Open has answered"
+        cipher = update(command.apdu[:-1] if command.is_case_4 else command.apdu)
+        if cipher is not None and len(command.apdu) > _APDU_HEADER_BYTES:
+            self._ciphers[command] = cipher
+        block.append(command)
+        foreseen = command.foresee(self.card)
+        if foreseen is not None and len(foreseen) == len(OK):
+            update(foreseen)
+            command.foreseen = foreseen
+            if foreseen == POSTPONED:
+                self._postponed.append(command)
+            if self._unread:  # the image takes answers in their order
+                self._unread.append((command, Deferred.of(foreseen)))
+            else:
+                command.accept(self.card, foreseen)
+            return block
+        self._ciphered.add(command)
+        self._send(block, ChannelControl.KEEP_OPEN)
+        return []
+
+    def _merge(self, opening: OpenSecureSession, read: Command[Any]) -> bool:
+        """Let Open read the record, if that is what comes next and P1 can name it."""
+        if (
+            not isinstance(read, (ReadRecord, ReadCounter))
+            or not self.setting.read_on_open
+            or opening.foreseen is not None
             or read.record > self.card.traits.record_in_open_max
             or (opening.mode is SessionMode.LEGACY and read.apdu[-1] != LEGACY_RECORD_BYTES)
         ):
@@ -313,7 +461,11 @@ class SecureSymmetricTransactionManager(TransactionManager):
             return []
         card = self.card
         for command in block:
+            if command.foreseen is not None or not command.is_digested:
+                continue
             foreseen = command.foresee(card)
+            if foreseen is None and self._is_pre_opened:
+                foreseen = command.foresee_from_image(card)
             if foreseen is None:
                 self._send(block, ChannelControl.KEEP_OPEN)
                 return []
@@ -321,12 +473,19 @@ class SecureSymmetricTransactionManager(TransactionManager):
             update(command.apdu[:-1] if command.is_case_4 else command.apdu)
             update(foreseen)
             command.accept(card, foreseen)
+            if foreseen == POSTPONED:
+                self._postponed.append(command)
         return block
 
+    # Sending, and taking answers
+
     def _send(self, block: Sequence[Command[Any]], channel_control: ChannelControl) -> None:
+        requests: Sequence[ApduRequest] = block
+        if self._ciphers:
+            requests = [self._travelling(command) for command in block]
         try:
             responses: Sequence[bytes] = self.channel.transmit(
-                block, channel_control, digested=self._may_be_open
+                requests, channel_control, digested=self._may_be_open
             )
         except (CardError, ReaderError, ProtocolError) as error:
             responses = error.responses[:-1] if isinstance(error, CardError) else error.responses
@@ -334,14 +493,24 @@ class SecureSymmetricTransactionManager(TransactionManager):
             stopped_at = block[len(responses)]
             if isinstance(stopped_at, Ratification) and isinstance(error, ReaderError):
                 return  # the card has closed its session: it may leave
-            if isinstance(stopped_at, OpenSecureSession) and isinstance(error, CardError):
-                self._may_be_open = False
+            if isinstance(error, CardError):
+                stopped_at.refused(self.card, error.sw)
+                if isinstance(stopped_at, OpenSecureSession):
+                    self._may_be_open = False
             raise
         self._take_all(block, responses)
 
+    def _travelling(self, command: Command[Any]) -> ApduRequest:
+        """Return a command as it travels."""
+        cipher = self._ciphers.pop(command, None)
+        if cipher is None:
+            return command
+        le = command.apdu[-1:] if command.is_case_4 else b""
+        return PlainRequest(cipher.result() + le, command.success, f"{command.name} (ciphered)")
+
     def _take_all(self, block: Sequence[Command[Any]], responses: Sequence[bytes]) -> None:
         """Take answers: digest what was not foreseen, fill image and handles."""
-        card = self.card
+        card, update, ciphered = self.card, self._update, self._ciphered
         for command, response in zip(block, responses, strict=False):
             if command.foreseen is not None:
                 if command.foreseen != response:
@@ -349,61 +518,119 @@ class SecureSymmetricTransactionManager(TransactionManager):
                         f"{command.describe()}: the card answered {response.hex().upper()}, "
                         f"foreseen was {command.foreseen.hex().upper()}"
                     )
-            elif command.is_digested:
+            elif not command.is_digested:
+                self._take_session_command(command, response)
+            elif update is not None and command in ciphered:
+                ciphered.remove(command)
+                plain = update(response)
+                assert plain is not None, "encryption is on"
+                self._unread.append((command, plain))
+                continue
+            else:
                 update = self._update
                 if update is not None:
                     update(command.apdu[:-1] if command.is_case_4 else command.apdu)
                     update(response)
                 command.accept(card, response)
-            else:
-                self._take_session_command(command, response)
+                if command.may_postpone or command.is_sv_operation:
+                    self._note(command, response)
             command.is_done = True
+        if responses:
+            self._last_processed = block[len(responses) - 1]
+
+    def _note(self, command: Command[Any], response: bytes) -> None:
+        """Note that an answer's data come with Close, or that a signature came that must be checked."""
+        if response == POSTPONED:
+            self._postponed.append(command)
+        elif isinstance(command, SvCommand):
+            self._owed.append(self._crypto.is_card_sv_mac_valid(command.card_sv_mac))
+            self._has_committed = True
+
+    def _read_ciphered(self) -> None:
+        """Take the answers that the module has deciphered."""
+        unread, self._unread = self._unread, []
+        for command, plain in unread:
+            response = plain.result()
+            command.accept(self.card, response)
+            if command.foreseen is None:
+                if command.may_postpone or command.is_sv_operation:
+                    self._note(command, response)
+                command.is_done = True
 
     def _take_session_command(self, command: Command[Any], response: bytes) -> None:
         card = self.card
         if isinstance(command, OpenSecureSession):
-            self._backup = card.backup()
-            command.accept(card, response)
-            self._start(command)
+            self._start(command, response)
         elif isinstance(command, CloseSecureSession):
             self._update = None
-            self._may_be_open = False
+            self._may_be_open = self._is_pre_opened = False
+            card.pre_opening = None
             command.accept(card, response)
+            self._has_committed = True
             self._owed.append(self._crypto.is_card_session_mac_valid(command.card_mac))
+            self._take_postponed(command.postponed)
+        elif isinstance(command, ManageSecureSession):
+            command.accept(card, response)
+            if command.authenticates:
+                self._has_committed = False
+                self._owed.append(self._crypto.is_card_session_mac_valid(command.card_mac))
+            else:
+                self._switch_encryption(command)
         elif isinstance(command, AbortSecureSession):
             self._end()
             command.accept(card, response)
         else:
             command.accept(card, response)
 
-    def _start(self, command: OpenSecureSession) -> None:
-        """Start the digest with the answer to Open."""
+    def _take_postponed(self, items: tuple[bytes, ...]) -> None:
+        """Hand out the data that the card held back until Close, in the order of their commands."""
+        postponed, self._postponed = self._postponed, []
+        if len(items) != len(postponed):
+            raise InconsistentData(
+                f"Close brought {len(items)} postponed answer(s), {len(postponed)} command(s) wait"
+            )
+        for command, data in zip(postponed, items, strict=True):
+            command.take_postponed(self.card, data)
+            if isinstance(command, SvCommand):
+                self._owed.append(self._crypto.is_card_sv_mac_valid(command.card_sv_mac))
+
+    def _start(self, command: OpenSecureSession, response: bytes) -> None:
+        """Start the session with the answer to Open."""
+        card = self.card
+        self._backup = card.backup()
+        self._postponed.clear()
+        command.accept(card, response)
         opening = command.answer
-        kif, kvc = self.setting.resolve_session_key(command.level, opening.kif, opening.kvc)
+        self._session_key = self.setting.resolve_session_key(
+            command.level, opening.kif, opening.kvc
+        )
         size = MAC_SIZE_BYTES
         if command.mode is SessionMode.EXTENDED:
             if opening.can_manage_session:
                 size = EXTENDED_MAC_SIZE_BYTES
             else:
-                self.card.revoke_extended_mode()
+                card.revoke_extended_mode()
         self._card_mac_size_bytes = size
-        self._crypto.init_terminal_session_mac(command.open_data, kif, kvc)
+        self._crypto.init_terminal_session_mac(command.open_data, *self._session_key)
         self._update = self._crypto.update_terminal_session_mac
 
     def _settle(self) -> None:
         """Ask for the checks of the card's MACs."""
         owed, self._owed = self._owed, []
+        has_committed, self._has_committed = self._has_committed, False
         try:
             valid = [check.result() for check in owed]
         except CryptoModuleError as error:
+            if not has_committed:
+                raise
             self._backup = None
             raise CardMacNotVerifiable(
-                f"the card closed its session and its data have changed, but its MAC cannot be checked: "
-                f"{error}"
+                f"the card's data have changed, but its MAC cannot be checked: {error}"
             ) from error
         if not all(valid):
             raise InvalidCardMac("the card's MAC does not verify: its data are not to be trusted")
-        self._backup = None
+        if has_committed:
+            self._backup = None
 
     # Giving up
 
@@ -411,8 +638,7 @@ class SecureSymmetricTransactionManager(TransactionManager):
         for command in self._queue:
             command.fail(error)
         self._queue.clear()
-        self.is_session_prepared = False
-        self._level = None
+        self._end_prepared()
 
     def _abort(self, *, link_is_up: bool) -> None:
         """End a session that may be open on the card; take the image back."""
@@ -423,8 +649,15 @@ class SecureSymmetricTransactionManager(TransactionManager):
 
     def _end(self) -> None:
         self._update = None
-        self._may_be_open = False
+        self._may_be_open = self._is_pre_opened = self._is_encrypting = False
+        self._has_committed = False
         self._owed.clear()
+        self._postponed.clear()
+        self._unread.clear()
+        self._ciphers.clear()
+        self._ciphered.clear()
+        self._last_processed = None
+        self.card.pre_opening = None
         if self._backup is not None:
             self.card.restore(self._backup)
             self._backup = None
@@ -471,3 +704,23 @@ class SecureExtendedModeTransactionManager(SecureSymmetricTransactionManager):
     """Secure transactions in extended mode: MACs of 8 bytes, where card and module both know it."""
 
     _wants_extended_mode = True
+
+    def prepare_early_mutual_authentication(self) -> Handle[None]:
+        """Let terminal and card prove themselves to each other in the middle of a session.
+
+        Raises:
+            UsageError: no session is open or prepared.
+            NotSupported: card or module have no extended mode.
+        """
+        return self._prepare_early_mutual_authentication()
+
+    def prepare_activate_encryption(self) -> Handle[None]:
+        """Cipher the data of what follows, until the session closes. Raises as the authentication.
+
+        Right behind an authentication that is still to be sent it travels with it.
+        """
+        return self._prepare_encryption(encrypts=True)
+
+    def prepare_deactivate_encryption(self) -> Handle[None]:
+        """Send what follows in clear. As `prepare_activate_encryption`."""
+        return self._prepare_encryption(encrypts=False)

@@ -7,6 +7,7 @@ from cardbench.terminal.card.extension import (
     CardSelectionResponse,
     SmartCard,
 )
+from cardbench.terminal.card.handle import Handle
 from cardbench.terminal.card.requests import (
     SUCCESS,
     ApduRequest,
@@ -23,6 +24,7 @@ __all__ = [
     "CardSelectionRequest",
     "CardSelectionResponse",
     "ChannelControl",
+    "Handle",
     "Observer",
     "PlainRequest",
     "SecretRequest",

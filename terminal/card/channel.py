@@ -43,6 +43,7 @@ ALL = 1 << 30  # every request of a group must succeed
 _GET_RESPONSE_TAIL = bytes((CalypsoIns.GET_RESPONSE, 0, 0))
 _OK = StatusWord.OK.to_bytes(2)
 _SW1_OK = 0x90
+_SW1_DONE = frozenset({_SW1_OK, 0x62, 0x63})
 _SW1_MORE = 0x61
 _SW1_WRONG_LE = 0x6C
 _PROPRIETARY_CLASS = 0x80
@@ -271,7 +272,7 @@ class CardChannel:
             return self._fetch(command, response, request)
         if len(response) > 2 or len(command) < 7 or command[4] != len(command) - 6:
             return response
-        if (sw1 << 8 | response[-1]) not in request.success:
+        if sw1 not in _SW1_DONE or (sw1 << 8 | response[-1]) not in request.success:
             return response
         fetched = self._again(_get_response(command, command[-1]), request)
         if fetched[-2] == _SW1_MORE:

@@ -25,6 +25,8 @@ from cardbench.protocol.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cardbench.protocol.errors import CardbenchError
+
 T = TypeVar("T")
 
 
@@ -37,7 +39,7 @@ class Deferred(Generic[T]):
 
     def __init__(self, flush: Callable[[], None] | None = None) -> None:
         self._flush = flush
-        self._error: Exception | None = None
+        self._error: CardbenchError | None = None
 
     @classmethod
     def of(cls, value: T) -> Deferred[T]:
@@ -51,10 +53,15 @@ class Deferred(Generic[T]):
         self._value = value
         self._flush = None
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: CardbenchError) -> None:
         """Say that there will be no result (the module's side)."""
         self._error = error
         self._flush = None
+
+    @property
+    def error(self) -> CardbenchError | None:
+        """Why there is no result; None while there may still be one."""
+        return self._error
 
     @property
     def is_done(self) -> bool:

@@ -17,6 +17,7 @@ from cardbench.protocol.status import StatusWord
 from cardbench.terminal.card.requests import SUCCESS
 from cardbench.terminal.crypto.symmetric import Deferred, SvCommandData, SvSecurityData
 from cardbench.terminal.legacy_sam.link import SamLink
+from cardbench.terminal.legacy_sam.signatures import CardTransactionLegacySamExtension
 
 if TYPE_CHECKING:
     from cardbench.terminal.card.channel import CardChannel
@@ -103,12 +104,13 @@ class LegacySamCryptoFactory:
         )
 
 
-class LegacySamCardTransaction:
-    """Implements `SymmetricCryptoTransaction` on a SAM, for one card."""
+class LegacySamCardTransaction(CardTransactionLegacySamExtension):
+    """Implements `SymmetricCryptoTransaction` on a SAM, for one card; signs data as an extension."""
 
     def __init__(
         self, link: SamLink, diversifier: bytes, *, is_extended: bool, digest_max_bytes: int
     ) -> None:
+        super().__init__()
         self._link = link
         self._diversifier = diversifier
         self._is_extended = is_extended
@@ -118,7 +120,6 @@ class LegacySamCardTransaction:
         self._init: bytes | None = None
         self._elements: list[bytes] = []
         self._is_encrypting = False
-        self._has_extension_work = False
 
     # Session
 
@@ -296,10 +297,16 @@ class LegacySamCardTransaction:
         header = bytes((link.cla, SamIns.CARD_GENERATE_KEY, *parameters, len(data)))
         return link.ask_secretly(header + data, name)
 
-    # Extensions
+    # Extension
+
+    def _before_signature(self) -> None:
+        self._start_digest()
 
     def synchronize(self) -> None:
-        """Send signatures that wait, and what is queued before them."""
-        if self._has_extension_work:
-            self._has_extension_work = False
-            self._link.flush()
+        """Send signatures that wait, and what is queued before them; see whether they verify.
+
+        Raises:
+            InvalidSignature: one does not.
+        """
+        if self._has_signatures or self._verifications:
+            self._finish_signatures()

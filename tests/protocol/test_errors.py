@@ -114,6 +114,7 @@ def test_errors_survive_copying_and_another_process(error: CardbenchError) -> No
 def test_a_usage_error_is_a_value_error_and_the_others_are_not() -> None:
     assert issubclass(UsageError, ValueError)
     assert [child for child in below(CardbenchError) if issubclass(child, ValueError)] == [
-        UsageError
+        UsageError,
+        *below(UsageError),
     ]
     assert not issubclass(FileNotFound, OSError)

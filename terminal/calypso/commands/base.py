@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from cardbench.protocol.errors import UsageError
+from cardbench.protocol.errors import CardError, UsageError
 from cardbench.protocol.status import StatusWord
-from cardbench.terminal.calypso.commands.handle import Handle
+from cardbench.terminal.card.handle import Handle
 from cardbench.terminal.card.requests import SUCCESS
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Command(Handle[T]):
         is_modifying: the command takes room in the session buffer.
         is_digested: the command is part of a session's MAC.
         needs_crypto: its bytes are completed just before it is sent.
+        is_sv_operation: the card's answer, or what it holds back, is a signature to check.
+        may_postpone: the answer may be `6200`, and the data come with Close.
 
     Attributes:
         apdu: encoded request.
@@ -42,10 +44,12 @@ class Command(Handle[T]):
 
     name: ClassVar[str]
     success: frozenset[int] = SUCCESS
-    is_case_4: ClassVar[bool] = False
+    is_case_4: bool = False
     is_modifying: ClassVar[bool] = False
     is_digested: ClassVar[bool] = True
-    needs_crypto: ClassVar[bool] = False
+    needs_crypto: bool = False
+    may_postpone: bool = False
+    is_sv_operation: ClassVar[bool] = False
 
     __slots__ = ("_error", "_value", "apdu", "foreseen")
 
@@ -100,11 +104,31 @@ class Command(Handle[T]):
         del card
         return None
 
+    def foresee_from_image(self, card: CalypsoCard) -> bytes | None:
+        """Return the answer that repeats what was read before the session; None if it was not."""
+        del card
+        return None
+
     def accept(self, card: CalypsoCard, response: bytes) -> None:
         """Decode an answer, take it into the image, and keep the result.
 
         Raises:
             ProtocolError: the answer does not decode.
+        """
+        raise NotImplementedError
+
+    def refuse(self, sw: int) -> None:
+        """Note a status word that is allowed but brings no result: the handle raises it."""
+        self._error = CardError.of(sw, self.describe())
+
+    def refused(self, card: CalypsoCard, sw: int) -> None:
+        """Take into the image what a refusal tells."""
+
+    def take_postponed(self, card: CalypsoCard, data: bytes) -> None:
+        """Take the data that the card held back until Close.
+
+        Raises:
+            ProtocolError: they do not decode, or are not what the image says.
         """
         raise NotImplementedError
 

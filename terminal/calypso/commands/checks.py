@@ -5,6 +5,7 @@ Source: terminal-api §8.3; calypso-card §1.8.
 
 from __future__ import annotations
 
+from cardbench.protocol.calypso.ins import WriteAccessLevel
 from cardbench.protocol.calypso.startup import (
     COUNTER_MAX,
     COUNTER_NUMBER_MAX,
@@ -15,6 +16,8 @@ from cardbench.protocol.calypso.startup import (
 from cardbench.protocol.errors import UsageError
 
 OFFSET_MAX = 249
+
+_LEVELS = frozenset(WriteAccessLevel)
 
 
 def check_range(what: str, value: int, low: int, high: int) -> None:
@@ -50,6 +53,13 @@ def check_counter(sfi: int, number: int) -> None:
 def check_counter_value(value: int) -> None:
     """Refuse what does not fit a counter."""
     check_range("counter value", value, 0, COUNTER_MAX)
+
+
+def check_level(level: int) -> WriteAccessLevel:
+    """Refuse what is no level of a session."""
+    if level not in _LEVELS:
+        check_range("session level", level, 1, 3)
+    return WriteAccessLevel(level)
 
 
 def check_data(data: bytes) -> None:

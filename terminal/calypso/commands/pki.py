@@ -272,7 +272,7 @@ class OpenPkiSession(Command[SessionOpening]):
     """
 
     name: ClassVar[str] = "Open Secure Session (PKI)"
-    is_case_4: ClassVar[bool] = True
+    is_case_4 = True
     is_digested: ClassVar[bool] = False
     __slots__ = ("merged",)
 

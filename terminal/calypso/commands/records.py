@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cardbench.protocol.calypso.ins import CalypsoIns
 from cardbench.protocol.calypso.startup import COUNTER_NUMBER_MAX
-from cardbench.protocol.errors import CardError, MalformedCardData
+from cardbench.protocol.errors import MalformedCardData
 from cardbench.protocol.status import StatusWord
 from cardbench.terminal.calypso.commands.base import OK, Command, T
 from cardbench.terminal.calypso.commands.checks import (
@@ -32,6 +32,13 @@ _FROM_RECORD = 5
 
 # Outside a session an absent file or record is no reason to stop the group.
 BEST_EFFORT = SUCCESS | {StatusWord.FILE_NOT_FOUND, StatusWord.RECORD_NOT_FOUND}
+
+
+def known_part(content: bytes | None, length: int) -> bytes | None:
+    """Return the answer to a read whose content is known; None if it is not known whole."""
+    if content is None or not length or len(content) < length:
+        return None
+    return content[:length] + OK
 
 
 class ReadingCommand(Command[T]):
@@ -56,7 +63,7 @@ class ReadingCommand(Command[T]):
         if response[-2:] == OK:
             self.take(card, response[:-2])
         else:
-            self._error = CardError.of(int.from_bytes(response[-2:]), self.describe())
+            self.refuse(int.from_bytes(response[-2:]))
 
     def take(self, card: CalypsoCard, data: bytes) -> None:
         """Decode what was read, take it into the image and keep the result."""
@@ -88,6 +95,10 @@ class ReadRecord(ReadingCommand[bytes]):
         self.sfi = sfi
         self.record = record
 
+    def foresee_from_image(self, card: CalypsoCard) -> bytes | None:
+        """Repeat the record, if all that is asked for is known."""
+        return known_part(card.record(self.sfi, self.record), self.apdu[4])
+
     def take(self, card: CalypsoCard, data: bytes) -> None:
         """Take the record into the image."""
         self._value = data[: self.apdu[4] or None]
@@ -107,7 +118,7 @@ class ReadRecords(ReadingCommand[dict[int, bytes]]):
     """
 
     name: ClassVar[str] = "Read Records"
-    __slots__ = ("sfi",)
+    __slots__ = ("count", "first", "record_size_bytes", "sfi")
 
     def __init__(
         self, cla: int, sfi: int, first: int, count: int, record_size_bytes: int, *, is_strict: bool
@@ -118,6 +129,20 @@ class ReadRecords(ReadingCommand[dict[int, bytes]]):
             is_strict=is_strict,
         )
         self.sfi = sfi
+        self.first = first
+        self.count = count
+        self.record_size_bytes = record_size_bytes
+
+    def foresee_from_image(self, card: CalypsoCard) -> bytes | None:
+        """Repeat the records, if all are known whole."""
+        answer = b""
+        size = self.record_size_bytes
+        for number in range(self.first, self.first + self.count):
+            content = card.record(self.sfi, number)
+            if content is None or len(content) != size:
+                return None
+            answer += bytes((number, size)) + content
+        return answer + OK
 
     def take(self, card: CalypsoCard, data: bytes) -> None:
         """Take the records into the image."""
@@ -150,6 +175,10 @@ class ReadCounter(ReadingCommand[int]):
         )
         self.sfi = sfi
         self.number = number
+
+    def foresee_from_image(self, card: CalypsoCard) -> bytes | None:
+        """Repeat the counters, if all are known."""
+        return known_part(card.record(self.sfi, self.record), self.apdu[4])
 
     def take(self, card: CalypsoCard, data: bytes) -> None:
         """Take the counters into the image."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 from enum import IntEnum, unique
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from cardbench.protocol.calypso.ins import CalypsoIns, WriteAccessLevel
+from cardbench.protocol.calypso.ins import CLA_ISO, CalypsoIns, WriteAccessLevel
 from cardbench.protocol.errors import MalformedCardData
-from cardbench.terminal.calypso.commands.base import Command
+from cardbench.protocol.status import StatusWord
+from cardbench.terminal.calypso.card import PreOpening
+from cardbench.terminal.calypso.commands.base import OK, Command
 from cardbench.terminal.card.requests import SUCCESS
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ _REV2_P1 = 0x80
 _RATIFIED_P1 = 0x80
 LEGACY_RECORD_BYTES = 29
 _RATIFICATION_BYTES = 2
+_AUTHENTICATE = 0x01
+_ENCRYPT = 0x02
 _FLAG_NOT_RATIFIED = 0x01
 _FLAG_MANAGE_SESSION = 0x02
 _KEY_UNKNOWN = 0xFF
@@ -82,9 +86,9 @@ class OpenSecureSession(Command[SessionOpening]):
     """
 
     name: ClassVar[str] = "Open Secure Session"
-    is_case_4: ClassVar[bool] = True
+    is_case_4 = True
     is_digested: ClassVar[bool] = False
-    needs_crypto: ClassVar[bool] = True
+    needs_crypto = True
     __slots__ = ("cla", "is_revision_2", "level", "merged", "mode", "open_data")
 
     def __init__(
@@ -167,6 +171,83 @@ class OpenSecureSession(Command[SessionOpening]):
         )
 
 
+class PreOpenSecureSession(Command[None]):
+    """Open without challenge, at selection: the card says what the session will open with.
+
+    Extended mode only. No session is open afterwards; the next Open at this level repeats the answer.
+    A card that cannot do it refuses, and nothing is lost.
+
+    Source: calypso-card §5.9.
+    """
+
+    name: ClassVar[str] = "Pre-open Secure Session"
+    is_case_4 = True
+    success = frozenset({int(StatusWord.WARNING)})
+    __slots__ = ("level",)
+
+    def __init__(self, level: WriteAccessLevel) -> None:
+        self.level = level
+        header = (CLA_ISO, CalypsoIns.OPEN_SECURE_SESSION, level, SessionMode.EXTENDED, 1)
+        super().__init__(bytes((*header, 0, 0)))
+
+    def accept(self, card: CalypsoCard, response: bytes) -> None:
+        """Keep the answer for the real Open."""
+        self._value = None
+        card.pre_opening = PreOpening(self.level, response[:-2])
+
+
+class ManageSecureSession(Command[None]):
+    """Manage Secure Session: early mutual authentication, encryption on or off.
+
+    Args:
+        cla: class byte.
+        authenticates: the terminal shows a MAC, the card answers with its own.
+        encrypts: encryption is on from now; otherwise it is off.
+    """
+
+    name: ClassVar[str] = "Manage Secure Session"
+    is_digested: ClassVar[bool] = False
+    needs_crypto = True
+    __slots__ = ("authenticates", "card_mac", "cla", "encrypts", "is_case_4")
+
+    def __init__(self, cla: int, *, authenticates: bool, encrypts: bool) -> None:
+        self.cla = cla
+        self.authenticates = authenticates
+        self.encrypts = encrypts
+        self.is_case_4 = authenticates
+        self.card_mac = b""
+        super().__init__(self._header() + b"\0")
+
+    def _header(self) -> bytes:
+        p2 = (_AUTHENTICATE if self.authenticates else 0) | (_ENCRYPT if self.encrypts else 0)
+        return bytes((self.cla, CalypsoIns.MANAGE_SECURE_SESSION, 0, p2))
+
+    def set_encryption(self, *, encrypts: bool) -> None:
+        """Switch encryption along with the authentication."""
+        self.encrypts = encrypts
+        self.apdu = self._header() + b"\0"
+
+    def set_mac(self, terminal_mac: bytes) -> None:
+        """Complete the request with the terminal's MAC."""
+        self.apdu = self._header() + bytes((len(terminal_mac),)) + terminal_mac + b"\0"
+
+    def foresee(self, card: CalypsoCard) -> bytes | None:
+        """Foresee `9000`, unless the card answers with its MAC."""
+        del card
+        return None if self.authenticates else OK
+
+    def accept(self, card: CalypsoCard, response: bytes) -> None:
+        """Keep the card's MAC."""
+        del card
+        size = EXTENDED_MAC_SIZE_BYTES if self.authenticates else 0
+        if len(response) != size + len(OK):
+            raise MalformedCardData(
+                f"{self.describe()}: {len(response) - 2} byte(s) came, {size} are right"
+            )
+        self.card_mac = response[:-2]
+        self._value = None
+
+
 class CloseSecureSession(Command[tuple[bytes, ...]]):
     """Close Secure Session. The result is the postponed data of the session's commands.
 
@@ -176,9 +257,9 @@ class CloseSecureSession(Command[tuple[bytes, ...]]):
     """
 
     name: ClassVar[str] = "Close Secure Session"
-    is_case_4: ClassVar[bool] = True
+    is_case_4 = True
     is_digested: ClassVar[bool] = False
-    needs_crypto: ClassVar[bool] = True
+    needs_crypto = True
     __slots__ = ("as_ratified", "card_mac", "cla", "mac_size_bytes")
 
     def __init__(self, cla: int, *, as_ratified: bool) -> None:
@@ -214,6 +295,11 @@ class CloseSecureSession(Command[tuple[bytes, ...]]):
             )
         self._value = tuple(postponed)
         self.card_mac = data[end:]
+
+    @property
+    def postponed(self) -> tuple[bytes, ...]:
+        """The postponed data; there before the card's MAC is verified."""
+        return self._value
 
 
 class _FiveBytes(Command[None]):

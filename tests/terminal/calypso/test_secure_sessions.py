@@ -603,14 +603,15 @@ def test_an_answer_to_close_that_does_not_fit_is_refused(
         pass
 
 
-def test_postponed_data_come_before_the_mac(
+def test_postponed_data_that_nobody_waits_for_are_told(
     scripted: type[ScriptedReader], module: FakeModule
 ) -> None:
     transaction = begin(scripted(OPEN, (CLOSE[0], "04345678 03AABB 9ABCDEF0 9000")), module)
-    transaction.prepare_open_secure_session(DEBIT)
-    close = transaction.prepare_close_secure_session()
-    transaction.process_commands()
-    assert close.value == (bytes.fromhex("345678"), bytes.fromhex("AABB"))
+    with (
+        pytest.raises(InconsistentData, match=r"2 postponed answer\(s\), 0 command\(s\) wait"),
+        transaction.secure_session(DEBIT),
+    ):
+        pass
 
 
 # Reading several records, handles

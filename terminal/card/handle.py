@@ -48,6 +48,26 @@ class Handle(Generic[T]):
         return self.value if self.is_done and self.error is None else default
 
 
+class Known(Handle[T]):
+    """A result that is there without a command."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+        self.is_done = True
+
+    @property
+    def error(self) -> CardbenchError | None:
+        """None."""
+        return None
+
+    @property
+    def value(self) -> T:
+        """The result."""
+        return self._value
+
+
 class Joined(Handle[T]):
     """The result of several commands that do one thing together.
 

@@ -1,0 +1,64 @@
+"""What every family of `prepare_*` methods stands on: the queue, and what is known of the card.
+
+Source: terminal-api §11.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cardbench.protocol.errors import NotSupported, UsageError
+from cardbench.terminal.card.channel import CardChannel
+
+if TYPE_CHECKING:
+    from cardbench.terminal.calypso.card import CalypsoCard
+    from cardbench.terminal.calypso.commands.base import Command
+    from cardbench.terminal.readers.reader import Reader
+
+CommandT = TypeVar("CommandT", bound="Command[Any]")
+
+
+class Preparing:
+    """A queue of prepared commands for one card.
+
+    Args:
+        reader: where the card is; its selected application is the one of the image.
+        card: image of the card.
+
+    Raises:
+        UsageError: the card's product is not known.
+
+    Attributes:
+        card: the image.
+        channel: the way to the card.
+        is_session_prepared: what is prepared now will run inside a secure session.
+    """
+
+    def __init__(self, reader: Reader | CardChannel, card: CalypsoCard) -> None:
+        card.require_identified()
+        self.card = card
+        self.channel = CardChannel.over(reader)
+        self._cla = card.traits.cla
+        self._payload_max_bytes = card.payload_max_bytes
+        self._queue: list[Command[Any]] = []
+        self.is_session_prepared = False
+
+    def _add(self, command: CommandT) -> CommandT:
+        """Queue a command."""
+        self._queue.append(command)
+        return command
+
+    def _add_modifying(self, command: CommandT) -> CommandT:
+        """Queue a command that takes room in a session's buffer."""
+        self._queue.append(command)
+        return command
+
+    def _require(self, has_ability: bool, what: str) -> None:
+        """Refuse what the card cannot do."""
+        if not has_ability:
+            raise NotSupported(f"{what}: {self.card!r} has no such function")
+
+    def _outside_session(self, what: str) -> None:
+        """Refuse inside a session what belongs outside."""
+        if self.is_session_prepared:
+            raise UsageError(f"{what} belongs outside a secure session")
