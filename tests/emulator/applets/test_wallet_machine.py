@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from models.wallet import WalletModel
 
 from cardbench.emulator.applets.wallet import FAITHFUL_WALLET_AID, WALLET_PACKAGE, wallet_card
@@ -18,6 +18,7 @@ BYTE = st.integers(0, 255)
 AMOUNTS = st.sampled_from([0, 1, 2, 0x40, 0x7F, 0x80, 0xFF]) | BYTE
 LE = st.none() | st.sampled_from([1, 2, 3, 256])
 TOP = 32767
+MOSTLY = st.sampled_from([True, True, False])
 
 
 def command(cla: int, ins: int, data: bytes = b"", ne: int | None = None) -> bytes:
@@ -63,26 +64,40 @@ class WalletMachine(RuleBasedStateMachine):
     def verify(self, data: bytes) -> None:
         self.both(command(0xB0, 0x20, data))
 
-    @rule(ins=st.sampled_from([0x30, 0x40]), amount=AMOUNTS, ne=LE)
-    def move(self, ins: int, amount: int, ne: int | None) -> None:
+    def enter(self) -> None:
+        """Select and present the PIN, where that is still to be done: most rules are dull without."""
+        if not self.model.chosen:
+            self.both(CommandApdu(0x00, 0xA4, 0x04, 0x00, self.aid).encode())
+        if self.model.chosen and not self.model.trusted:
+            self.both(command(0xB0, 0x20, self.pin))
+
+    @rule(ins=st.sampled_from([0x30, 0x40]), amount=AMOUNTS, ne=LE, inside=MOSTLY)
+    def move(self, ins: int, amount: int, ne: int | None, *, inside: bool) -> None:
+        if inside:
+            self.enter()
         self.both(command(0xB0, ins, bytes((amount,)), ne))
 
-    @rule(ins=st.sampled_from([0x30, 0x40]), data=st.binary(max_size=3), ne=LE)
-    def move_anything(self, ins: int, data: bytes, ne: int | None) -> None:
+    @rule(ins=st.sampled_from([0x30, 0x40]), data=st.binary(max_size=3), ne=LE, inside=MOSTLY)
+    def move_anything(self, ins: int, data: bytes, ne: int | None, *, inside: bool) -> None:
+        if inside:
+            self.enter()
         self.both(command(0xB0, ins, data, ne))
 
-    @precondition(lambda self: self.model.trusted)
-    @rule(room=st.integers(0, 3))
+    @rule(room=st.integers(-1, 3))
     def fill(self, room: int) -> None:
-        """Credit until so much is left to the top: the last steps are for the other rules."""
-        missing = TOP - room - self.model.money
-        for amount in [127] * (missing // 127) + [missing % 127] * (missing > 0):
-            self.both(command(0xB0, 0x30, bytes((amount,))))
+        """Credit until so much is left to the top; or try to credit one more than fits."""
+        self.enter()
+        missing = TOP - max(room, 0) - self.model.money
+        if self.model.trusted and missing >= 0:
+            for amount in [127] * (missing // 127) + [missing % 127]:
+                self.both(command(0xB0, 0x30, bytes((amount,))))
+            if room < 0:
+                self.both(command(0xB0, 0x30, b"\x01"))
 
-    @precondition(lambda self: self.model.trusted)
     @rule(room=st.integers(-1, 2))
     def empty(self, room: int) -> None:
         """Debit until so much is left; or try to debit one more than there is."""
+        self.enter()
         while self.both(command(0xB0, 0x40, b"\x7f")) == b"\x90\x00":
             pass
         if 0 <= self.model.money - room <= 127:
@@ -132,6 +147,7 @@ class WalletMachine(RuleBasedStateMachine):
         """Cut a command: the card must be where the model was before it, or where it is after it."""
         data = (self.pin if is_right else b"") if ins == 0x20 else bytes((amount,))
         raw = command(0xB0, ins, data)
+        self.enter()
         self.card.memory.arm(Tear(write, moment))
         old = (self.model.money, self.model.left)
         try:
