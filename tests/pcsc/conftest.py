@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
+from support.scripted_card import ScriptedCard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -69,6 +71,16 @@ def _give_up(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture
+def card() -> ScriptedCard:
+    return ScriptedCard()
+
+
+@pytest.fixture(scope="session")
+def new_card() -> type[ScriptedCard]:
+    return ScriptedCard
 
 
 @pytest.fixture(scope="session")
@@ -157,6 +169,7 @@ def ordinary(myself: User) -> Iterator[User]:
         )
         user = User(home, python, folder / "programs", drop)
         user.environment |= {
+            "PATH": ":".join(filter(_is_open_to_all, PATH.split(":"))),
             "PYTHONHOME": str(folder / "python"),
             "PYTHONPATH": str(site),
             "LD_LIBRARY_PATH": str(folder / "python" / "lib"),
@@ -166,9 +179,15 @@ def ordinary(myself: User) -> Iterator[User]:
 
 
 _NEEDLESS = shutil.ignore_patterns(
-    "__pycache__", "test", "tests", "idlelib", "lib2to3", "ensurepip", "site-packages", "config-*",
+    "test", "tests", "idlelib", "lib2to3", "ensurepip", "site-packages", "config-*",
     "*.a", "_*cardbench*.pth", "mypy", "mypyc", "ruff*", "hypothesis",
 )  # fmt: skip
+
+
+def _is_open_to_all(folder: str) -> bool:
+    """Whether a user without rights can look into a folder of the path."""
+    place = Path(folder)
+    return place.is_dir() and all(each.stat().st_mode & 0o001 for each in (place, *place.parents))
 
 
 def _copy_python(place: Path) -> Path:

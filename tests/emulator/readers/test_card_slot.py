@@ -11,7 +11,7 @@ from cardbench.emulator.readers.in_process import CardSlot, WatchedSlot
 from cardbench.protocol.errors import CardMute, CardNotPresent, CardRemoved
 
 if TYPE_CHECKING:
-    from tests.emulator.readers.conftest import ScriptedCard
+    from support.scripted_card import ScriptedCard
 
 
 def test_a_card_slot_is_a_watched_slot(slot: CardSlot) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.emulator.readers.conftest import RawClient, ScriptedCard
+    from support.scripted_card import ScriptedCard
+    from tests.emulator.readers.conftest import RawClient
 
     from cardbench.emulator.readers.in_process import CardSlot
 

@@ -14,7 +14,8 @@ from cardbench.protocol.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.emulator.readers.conftest import RawClient, ScriptedCard, State
+    from support.scripted_card import ScriptedCard
+    from tests.emulator.readers.conftest import RawClient, State
 
     from cardbench.emulator.readers.pcsclite import PcscService
 

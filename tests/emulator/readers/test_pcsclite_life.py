@@ -27,7 +27,8 @@ from cardbench.protocol.errors import ReaderError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.emulator.readers.conftest import RawClient, ScriptedCard
+    from support.scripted_card import ScriptedCard
+    from tests.emulator.readers.conftest import RawClient
 
     from cardbench.emulator.readers.in_process import CardSlot
 

@@ -12,7 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.emulator.readers.conftest import RawClient, ScriptedCard, State
+    from support.scripted_card import ScriptedCard
+    from tests.emulator.readers.conftest import RawClient, State
 
     from cardbench.emulator.readers.in_process import CardSlot
     from cardbench.emulator.readers.pcsclite import PcscService

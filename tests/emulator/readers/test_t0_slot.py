@@ -12,7 +12,7 @@ from cardbench.emulator.readers.in_process import CardSlot, WatchedSlot
 from cardbench.emulator.readers.t0 import T0Slot
 
 if TYPE_CHECKING:
-    from tests.emulator.readers.conftest import ScriptedCard
+    from support.scripted_card import ScriptedCard
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from cardbench.protocol.errors import ReaderError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.emulator.readers.conftest import ScriptedCard
+    from support.scripted_card import ScriptedCard
 
 OFF, ON, RESET, ATR = b"\0", b"\1", b"\2", b"\4"
 
