@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
-    epilog="[bold]Start here:[/] cardbench stories, then cardbench run identify --trace",
+    epilog="[bold]Start here:[/] cardbench stories, then cardbench run validation --trace",
 )
 
 app.add_typer(sam_app, name="sam")
@@ -73,10 +73,11 @@ def root(
     "group of commands with its answers. The exit status is 0 when the story comes to the end that it "
     "promises.",
     epilog="[bold]Examples[/]\n\n"
-    "cardbench run identify\n\n"
-    "cardbench run identify --trace --seed 7   (every APDU; seed 7 gives the same bytes each time)\n\n"
+    "cardbench run validation\n\n"
+    "cardbench run validation --trace --seed 7   (every APDU; seed 7 gives the same bytes each time)\n\n"
     "cardbench run identify --json | jq .outcome.serial\n\n"
-    "cardbench run identify --repeat 1000   (fresh cards each time, seeds one after the other)",
+    "cardbench run validation --repeat 1000   (fresh cards each time, seeds one after the other)\n\n"
+    "cardbench run identify --backend readers --card-reader Omnikey   (a real card in that reader)",
 )
 def run(
     story: Annotated[str, typer.Argument(help="Which story; `cardbench stories` lists them.")],

@@ -103,7 +103,7 @@ def test_the_help_of_run_gives_examples(
     monkeypatch.setenv("COLUMNS", "200")
     run("run", "--help")
     out = capsys.readouterr().out
-    assert "cardbench run identify --trace --seed 7" in out
+    assert "cardbench run validation --trace --seed 7" in out
     assert "in-process: software cards in slots of this process" in out
 
 
