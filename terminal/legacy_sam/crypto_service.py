@@ -295,7 +295,7 @@ class LegacySamCardTransaction(CardTransactionLegacySamExtension):
         random = bytes((link.cla, SamIns.GIVE_RANDOM, 0, 0, len(card_challenge)))
         link.push(random + card_challenge, "Give Random")
         header = bytes((link.cla, SamIns.CARD_GENERATE_KEY, *parameters, len(data)))
-        return link.ask_secretly(header + data, name)
+        return link.ask_data(header + data, name, is_secret=True)
 
     # Extension
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from cardbench.protocol.calypso.ins import SamIns
 from cardbench.protocol.errors import (
+    CardbenchError,
     CardError,
     CryptoModuleError,
     CryptoModuleUnreachable,
@@ -89,22 +90,27 @@ class SamLink:
         name: str,
         decode: Callable[[bytes], T],
         success: frozenset[int] = SUCCESS,
+        *,
+        is_secret: bool = False,
     ) -> Deferred[T]:
-        """Queue a command with a result, which `decode` makes of the whole answer."""
+        """Queue a command with a result.
+
+        Args:
+            apdu: the command.
+            name: what it is called in messages.
+            decode: makes the result of the whole answer; a named error that it raises is the result's.
+            success: status words that are right.
+            is_secret: the command's data must not be shown.
+        """
         deferred: Deferred[T] = Deferred(self.flush)
-        self._requests.append(_new(PlainRequest, (apdu, success, name)))
+        request = SecretRequest if is_secret else PlainRequest
+        self._requests.append(request(apdu, success, name))
         self._owed.append((deferred, decode))
         return deferred
 
-    def ask_data(self, apdu: bytes, name: str) -> Deferred[bytes]:
-        """Queue a command whose result is its response data."""
-        return self.ask(apdu, name, _data)
-
-    def ask_secretly(self, apdu: bytes, name: str) -> Deferred[bytes]:
-        """Queue a command whose data must not be shown; its result is the response data."""
-        deferred = self.ask_data(apdu, name)
-        self._requests[-1] = SecretRequest(apdu, SUCCESS, name)
-        return deferred
+    def ask_data(self, apdu: bytes, name: str, *, is_secret: bool = False) -> Deferred[bytes]:
+        """Queue a command whose result is its response data. Arguments as for `ask`."""
+        return self.ask(apdu, name, _data, is_secret=is_secret)
 
     @property
     def has_queued(self) -> bool:
@@ -135,7 +141,10 @@ class SamLink:
         for debt, response in zip(owed, responses, strict=False):
             if debt is not None:
                 deferred, decode = debt
-                deferred.resolve(decode(response))
+                try:
+                    deferred.resolve(decode(response))
+                except CardbenchError as error:
+                    deferred.fail(error)
 
     def _give_up(
         self, error: CardError | ReaderError | ProtocolError, owed: list[Debt | None]
@@ -151,9 +160,11 @@ class SamLink:
     # What the SAM remembers between commands
 
     def _check_activation(self) -> None:
-        """Forget what the SAM forgot when its channel was opened anew."""
-        if self._generation != self.channel.generation:
-            self._generation = self.channel.generation
+        """Forget what the SAM forgot, or will have forgotten, when its channel is opened anew."""
+        channel = self.channel
+        generation = channel.generation if channel.is_open else channel.generation + 1
+        if self._generation != generation:
+            self._generation = generation
             self._diversifier = self._challenge = None
 
     def select_diversifier(self, diversifier: bytes) -> None:

@@ -10,6 +10,8 @@ from enum import Enum, unique
 from typing import TYPE_CHECKING, NamedTuple
 
 from cardbench.protocol.calypso.ins import CLA_SAM, CLA_SAM_LEGACY
+from cardbench.protocol.calypso.sam import COUNTERS, KeyReference, SystemKif
+from cardbench.protocol.errors import UsageError
 
 if TYPE_CHECKING:
     from cardbench.terminal.legacy_sam.link import SamLink
@@ -74,6 +76,66 @@ def _product_type(subtype: int, issuer: int) -> SamProductType:
     return SamProductType.UNKNOWN
 
 
+@unique
+class SystemKeyType(Enum):
+    """A SAM's own keys; the value is KIF and reference."""
+
+    PERSONALIZATION = (SystemKif.PERSONALIZATION, KeyReference.PERSONALIZATION)
+    KEY_MANAGEMENT = (SystemKif.KEY_MANAGEMENT, KeyReference.KEY_MANAGEMENT)
+    RELOADING = (SystemKif.RELOADING, KeyReference.RELOADING)
+    AUTHENTICATION = (SystemKif.AUTHENTICATION, KeyReference.AUTHENTICATION)
+
+
+@unique
+class CounterIncrementAccess(Enum):
+    """Whether a counter may be incremented by anybody."""
+
+    FREE_COUNTING_ENABLED = True
+    FREE_COUNTING_DISABLED = False
+
+
+class KeyParameter(NamedTuple):
+    """The parameter block of a key: 13 bytes."""
+
+    raw_data: bytes
+
+    @property
+    def kif(self) -> int:
+        """KIF."""
+        return self.raw_data[0]
+
+    @property
+    def kvc(self) -> int:
+        """KVC."""
+        return self.raw_data[1]
+
+    @property
+    def algorithm(self) -> int:
+        """ALG."""
+        return self.raw_data[2]
+
+    def parameter_value(self, number: int) -> int:
+        """Return PAR1 to PAR10.
+
+        Raises:
+            UsageError: another number.
+        """
+        if not 1 <= number <= 10:
+            raise UsageError(f"key parameter {number}; allowed: 1 to 10")
+        return self.raw_data[2 + number]
+
+    @property
+    def counter_number(self) -> int:
+        """Number of the key's event counter; 0: it has none."""
+        return self.parameter_value(4)
+
+
+def _counter(number: int) -> int:
+    if number not in COUNTERS:
+        raise UsageError(f"event counter {number}; allowed: 0 to 26")
+    return number
+
+
 class LegacySam:
     """What is known of a SAM.
 
@@ -83,6 +145,12 @@ class LegacySam:
         serial: 4 bytes.
         platform, application_type, application_subtype, software_issuer, software_version,
             software_revision: bytes of the ATR; 0 when it is no SAM's.
+        sam_parameters: 29 bytes; None when they were not read.
+        system_keys: parameters by type, as far as they were read.
+        work_keys: parameters by record number or by (KIF, KVC), as they were read.
+        counters, counter_ceilings: values by number, as far as they were read.
+        counter_increment_accesses: by number, as far as they were read.
+        ca_certificate: 384 bytes; None when it was not read.
     """
 
     select_application_response: None = None
@@ -105,6 +173,35 @@ class LegacySam:
         )
         self.traits = self.product_type.value
         self.link: SamLink | None = None
+        self.sam_parameters: bytes | None = None
+        self.system_keys: dict[SystemKeyType, KeyParameter] = {}
+        self.work_keys: dict[int | tuple[int, int], KeyParameter] = {}
+        self.counters: dict[int, int] = {}
+        self.counter_ceilings: dict[int, int] = {}
+        self.counter_increment_accesses: dict[int, CounterIncrementAccess] = {}
+        self.ca_certificate: bytes | None = None
+
+    # What a Keypop application asks for by number
+
+    def counter(self, number: int) -> int | None:
+        """Return the value of an event counter, 0…26; None when it was not read."""
+        return self.counters.get(_counter(number))
+
+    def counter_ceiling(self, number: int) -> int | None:
+        """Return the ceiling of an event counter, 0…26; None when it was not read."""
+        return self.counter_ceilings.get(_counter(number))
+
+    def counter_increment_access(self, number: int) -> CounterIncrementAccess | None:
+        """Return whether an event counter, 0…26, counts freely; None when it was not read."""
+        return self.counter_increment_accesses.get(_counter(number))
+
+    def system_key_parameter(self, kind: SystemKeyType) -> KeyParameter | None:
+        """Return the parameters of one of the SAM's own keys; None when they were not read."""
+        return self.system_keys.get(kind)
+
+    def work_key_parameter(self, key: int | tuple[int, int]) -> KeyParameter | None:
+        """Return the parameters of a work key, by record or (KIF, KVC); None when not read."""
+        return self.work_keys.get(key)
 
     @property
     def product_info(self) -> str:
