@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from cryptography.hazmat.primitives.cmac import CMAC
-from harness import Comparison, compare
+from harness import Comparison, compare, judge
 from stub import RecordedApdu, Stub, run
 
 import cardbench.protocol.calypso.aes_suite as suite_module
@@ -161,6 +161,4 @@ def measure() -> Comparison:
 
 
 if __name__ == "__main__":
-    result = measure()
-    print(result)
-    sys.exit(0 if result.ok else 1)
+    sys.exit(judge(measure))

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from harness import Comparison, compare
+from harness import Comparison, compare, judge
 
 from cardbench.emulator.applets.wallet import wallet_card
 
@@ -116,7 +116,6 @@ def card_alone_per_s() -> float:
 
 
 if __name__ == "__main__":
-    result = measure()
-    print(result)
+    status = judge(measure)
     print(f"the same APDUs through the card alone: {card_alone_per_s():,.0f} APDU/s")
-    sys.exit(0 if result.ok else 1)
+    sys.exit(status)
