@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RUNS = 5
-TRIES = 5
+TRIES = 3
 """A neighbour on the machine slows the larger program down more than the smaller one; it never speeds it
 up. So a ratio below its floor is measured again before it counts; a real loss fails every time."""
 
