@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cardbench.scenarios import plugged
+from cardbench.scenarios.cli import main
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -319,12 +322,18 @@ def test_a_program_that_cannot_be_run_is_told(
     assert left_in(ordinary.folder) == []
 
 
-def test_nobody_on_the_vpcd_ports_is_told(cardbench: Callable[..., Done]) -> None:
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", 35963)) == 0:
-            pytest.skip("somebody's pcscd with vpcd runs on this machine")
-    done = cardbench("up", "--vpcd")
-    assert is_one_sentence(done, "nobody takes the card on 127.0.0.1:35963", "as root")
+def test_nobody_on_the_vpcd_ports_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as probe:  # a port of this moment: a real pcscd may hold vpcd's own
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setattr(plugged, "PORTS", (port, port))
+    with pytest.raises(SystemExit, match="1"):
+        main(["up", "--vpcd"])
+    told = capsys.readouterr().err
+    assert f"nobody takes the card on 127.0.0.1:{port}" in told
+    assert "as root" in told
 
 
 @pytest.mark.xdist_group("pcscd")
