@@ -8,7 +8,6 @@ from __future__ import annotations
 from support.calypso_cases.case import Row
 from support.calypso_cases.steps import buffer_full, invalid, ok, session, verified
 
-
 for _name, _ins in (("Read Binary", "B0"), ("Update Binary", "D6"), ("Write Binary", "D0")):
     _tail = "02" if _ins == "B0" else "021122"
     _head = f"00{_ins}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from support.calypso_cases.case import Row
 from support.calypso_cases.steps import ok, session
 
-
 for _name, _ins, _sign in (("Increase", "32", 1), ("Decrease", "30", -1)):
     row = Row(_name)
     row.by_sfi(

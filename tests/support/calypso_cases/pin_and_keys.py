@@ -23,7 +23,6 @@ from support.calypso_cases.steps import (
     verified,
 )
 
-
 row = Row("Get Challenge")
 row(0x9000, "0084000008")
 row(0x6700, "0084000000")

@@ -11,7 +11,6 @@ from pathlib import Path
 from support.calypso_cases.case import Row
 from support.calypso_cases.steps import invalid, ok, pki_session, session
 
-
 row = Row("Close Secure Session")
 row(0x6700, "008E8000081122334455667788", pki_session, preset="pki")
 row = Row("Abort Secure Session")

@@ -17,7 +17,6 @@ from support.calypso_cases.steps import (
     verified,
 )
 
-
 row = Row("Read Records (one)")
 row.by_sfi(
     lambda sfi: f"00B201{sfi << 3 | 4:02X}00",

@@ -8,7 +8,6 @@ from __future__ import annotations
 from support.calypso_cases.case import Row
 from support.calypso_cases.steps import invalid, ok, session
 
-
 AID = "A000000291FF9101"
 row = Row("Select Application")
 row(0x9000, f"00A4040008{AID}00")
