@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support import calypso_traces as traces
-from support.calypso_traces import Trace
+from support.calypso_traces import ALL, Trace
 from support.published import CardMasks, Field, Fill, Side, assert_published, masked
-
-ALL = [value for value in vars(traces).values() if isinstance(value, Trace)]
 
 
 def exchanges(trace: Trace) -> list[tuple[bytes, bytes, tuple[Field, ...]]]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support import calypso_traces as traces
 from support.calypso_peer import Peer
-from support.calypso_traces import Trace
+from support.calypso_traces import ALL, Trace
 from support.published import CardMasks, assert_published
 
 from cardbench.emulator.calypso import card_of
@@ -16,7 +15,10 @@ from cardbench.emulator.calypso.personalisation import parse_personalisation
 if TYPE_CHECKING:
     from cardbench.emulator.calypso import CalypsoCard
 
-ALL = [value for value in vars(traces).values() if isinstance(value, Trace)]
+
+WRONG_MAC = b"\x69\x88"
+EXTENDED_SIZES = (0x1C, 0x19)
+"""Lc of an SV operation in extended mode."""
 
 
 class Wire:
@@ -40,7 +42,9 @@ class Replay:
     def __init__(self, trace: Trace) -> None:
         personalisation = parse_personalisation(trace.toml, origin=trace.name)
         self.trace = trace
-        self.wire = Wire(card_of(personalisation))
+        card = card_of(personalisation)
+        card.memory.commit(dict(trace.history))
+        self.wire = Wire(card)
         self.peer = Peer(
             self.wire,  # type: ignore[arg-type]  # as much of a card as the peer needs
             serial=personalisation.serial.hex(),
@@ -56,7 +60,7 @@ class Replay:
             self.exchange(bytes.fromhex(sent), bytes.fromhex(answered), "".join(plain))
 
     def exchange(self, command: bytes, response: bytes, plain: str) -> None:
-        answer = self.play(command, plain)
+        answer = self.play(command, response, plain)
         fields = self.masks.fields(command, response)
         assert_published(fields, (command, response), self.wire.last)
         if plain and len(command) == 5:
@@ -69,11 +73,11 @@ class Replay:
         elif ins == 0x7C:
             self.sv_get = answer
 
-    def play(self, command: bytes, plain: str) -> str:
+    def play(self, command: bytes, response: bytes, plain: str) -> str:
         """Send what our terminal and SAM would send; return the plain answer."""
         peer, ins, lc, text = self.peer, command[1], command[4], command.hex()
         if ins == 0x8E and len(command) > 5:
-            return peer.close(ratified=bool(command[2]))
+            return self.close(command, response)
         if ins == 0x82 and peer.digest is not None:
             p2 = command[3]
             return peer.manage(encrypted=bool(p2 & 2), authenticate=bool(p2 & 1))
@@ -89,6 +93,13 @@ class Replay:
         if plain and len(command) > 5:
             return peer.send(text[:10] + plain)
         return peer.send(text)
+
+    def close(self, command: bytes, response: bytes) -> str:
+        """Close with our MAC, or with the published one where it was refused as wrong."""
+        mac = command[5 : 5 + command[4]] if response == WRONG_MAC else None
+        answer = self.peer.close(ratified=bool(command[2]), mac=mac)
+        self.peer.digest = None
+        return answer
 
     def stored_value(self, command: bytes) -> str:
         data = command[5:]
@@ -108,10 +119,26 @@ class Replay:
             time=time.hex(),
             free=free.hex(),
             kvc=version,
+            extended=command[4] in EXTENDED_SIZES,
             sam=(sam_id, number),
+            le=data[command[4] :].hex(),
         )
 
 
 @pytest.mark.parametrize("trace", ALL, ids=lambda trace: trace.name)
 def test_a_published_trace_is_answered_identically(trace: Trace) -> None:
     Replay(trace).run()
+
+
+def test_every_section_of_the_published_traces_is_there() -> None:
+    sections = {trace.name.split()[0].rstrip(",") for trace in ALL}
+    assert {f"§9.{number}" for number in range(1, 13)} <= sections
+
+
+@pytest.mark.parametrize("trace", ALL, ids=lambda trace: trace.name)
+def test_a_trace_that_differs_in_one_byte_of_an_answer_is_refused(trace: Trace) -> None:
+    *before, (command, answer, *plain) = trace.exchanges
+    other = f"{int(answer[-4:], 16) ^ 1:04X}"
+    altered = trace._replace(exchanges=(*before, (command, answer[:-4] + other, *plain)))
+    with pytest.raises(AssertionError, match="published"):
+        Replay(altered).run()
