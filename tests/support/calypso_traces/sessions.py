@@ -27,7 +27,6 @@ INVALIDATED_SELECTION = Trace(
     "§9.1 selection of an invalidated DF",
     """
     base = "gtml"
-    purse = { load = { kif = 7, kvc = 121, algorithm = 64 }, debit = { kif = 16, kvc = 121, algorithm = 64 } }
     [[applications]]
     lid = 0x2000
     type = 0x20
