@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cardbench.emulator.calypso.personalisation import (
     ProfileModel,
@@ -19,21 +19,48 @@ if TYPE_CHECKING:
 PROFILES = """\
 The files are in `emulator/calypso/profiles`; a personalisation may change single fields of its
 product's profile, for a card with a quirk of its own."""
+
+
+class NeverGiven(NamedTuple):
+    """Status words that the facts sheet has for commands and that our card gives to none of them.
+
+    Attributes:
+        commands: as the sheet calls them.
+        words: in hexadecimal, `XX` for any byte.
+        when: on which occasion; empty for ever.
+        why: the reason.
+    """
+
+    commands: tuple[str, ...]
+    words: tuple[str, ...]
+    when: str
+    why: str
+
+
 NEVER_GIVEN = (
-    (
-        "Select File, Increase, Decrease, Open",
-        "61XX",
+    NeverGiven(
+        ("Select Application", "Select File", "Increase", "Decrease", "Open Secure Session"),
+        ("61XX", "6CXX"),
+        "",
         "It is T=0's: the slot says it, not the card.",
     ),
-    ("Get Data (FCP)", "6A82", "There is always a current DF to describe."),
-    ("SV Get", "6982", "No condition that it could miss is public."),
-    ("Verify PIN", "6985 in a session", "Published sequences verify inside sessions."),
-    (
-        "Put Data",
-        "6400, 6982, 6A88",
-        "It is refused in sessions; no condition of its own is public.",
+    NeverGiven(("Get Data",), ("6A82",), "", "There is always a current DF to describe."),
+    NeverGiven(("SV Get",), ("6982",), "", "No condition that it could miss is public."),
+    NeverGiven(
+        ("Verify PIN",), ("6985",), "in a session", "Published sequences verify inside sessions."
     ),
-    ("Generate Asymmetric Key Pair", "6986", "A DF without PKI mode does not know the command."),
+    NeverGiven(
+        ("Put Data",),
+        ("6400", "6982", "6A88"),
+        "",
+        "It is refused in sessions, and unknown tags are 6B00; no condition of its own is public.",
+    ),
+    NeverGiven(
+        ("Generate Asymmetric Key Pair",),
+        ("6986",),
+        "",
+        "A DF without PKI mode does not know the command.",
+    ),
 )
 ORDER = ("prime-3", "prime-2", "prime-1", "light", "basic")
 
@@ -122,5 +149,15 @@ def sections() -> list[str]:
         "## Presets",
         _presets(),
         "## Status words of the facts sheet that this card never gives",
-        _table(["Command", "Status word", "Why"], NEVER_GIVEN),
+        _table(
+            ["Command", "Status word", "Why"],
+            (
+                [
+                    ", ".join(each.commands),
+                    ", ".join(each.words) + f" {each.when}".rstrip(),
+                    each.why,
+                ]
+                for each in NEVER_GIVEN
+            ),
+        ),
     ]

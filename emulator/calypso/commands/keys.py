@@ -72,4 +72,5 @@ def change_key(card: CalypsoCard, command: CommandApdu) -> bytes:
     if command.p2 == _ISSUER:
         changes |= erasure(card.volatile.application.lid)
     card.memory.commit(changes)
+    card.volatile.pre_open = None  # what it announced may not be true any more
     return b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.calypso_cases import new_key
 from support.calypso_workshop import peer_of
 
 if TYPE_CHECKING:
@@ -234,6 +235,14 @@ def test_a_refused_open_keeps_a_pre_open() -> None:
     assert peer.send("008A07020900C1C2C3C4C5C6C7C800") == "6A81"
     assert peer.send("008A03020901C1C2C3C4C5C6C7C800") == "6A80"
     assert peer.send(OPEN) == frozen + "9000"
+
+
+def test_a_changed_key_drops_a_pre_open() -> None:
+    peer = peer_of("bench")
+    frozen = peer.send(PRE_OPEN)
+    peer.ok(new_key(3, 0x30, 0x75)(peer))
+    assert peer.send(OPEN)[18:22] == "3075"
+    assert frozen[18:22] == "3074"
 
 
 def test_a_second_pre_open_replaces_the_first() -> None:
