@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cardbench.emulator.calypso.personalisation import (
-    ProfileModel,
-    load_preset,
-    load_profile,
-    preset_names,
-    profile_names,
-)
+from cardbench.emulator.calypso.personalisation import load_preset, preset_names
+from cardbench.emulator.calypso.profile import ProfileModel, load_profile, profile_names
 from cardbench.emulator.calypso.table import COMMANDS
 
 if TYPE_CHECKING:

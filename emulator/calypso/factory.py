@@ -39,11 +39,11 @@ if TYPE_CHECKING:
         KeyModel,
         Personalisation,
         PkiModel,
+        PkiObjectsModel,
     )
     from cardbench.emulator.chassis import Clock, Entropy, Key, Value
     from cardbench.protocol.calypso.suite import SymmetricSuite
 
-PIN_TRIES: Final = 3
 _LOAD, _DEBIT = 2, 3
 _PURSE_LOG_KEYS: Final = {"load": LOAD_LOG_KEY, "debit": DEBIT_LOG_KEY}
 _LOG_SIZE: Final = 29
@@ -100,17 +100,23 @@ def factory_memory(card: Personalisation, suite: SymmetricSuite) -> dict[Key, Va
         STRUCTURE_KEY: json.dumps(structure_document(card), sort_keys=True),
         TRANSACTION_COUNTER_KEY: card.transaction_counter,
         PIN_KEY: card.pin,
-        PIN_TRIES_KEY: PIN_TRIES,
+        PIN_TRIES_KEY: card.pin_tries,
     }
     for application in card.applications:
-        memory[invalidated_key(application.lid)] = 0
-        memory[ratified_key(application.lid)] = 1
+        memory[invalidated_key(application.lid)] = int(application.invalidated)
+        memory[ratified_key(application.lid)] = int(application.ratified)
         for index, key in enumerate(application.keys, start=1):
             memory[key_slot_key(application.lid, index)] = _slot(card, key, suite)
         if application.pki is not None:
             memory |= _pki_objects(card, application, application.pki)
+        if application.pki_objects is not None:
+            memory |= _brought_objects(application.lid, application.pki_objects)
     if card.purse is not None:
-        memory[PURSE_KEY] = (card.purse.balance, card.purse.transaction_number, bytes(6))
+        memory[PURSE_KEY] = (
+            card.purse.balance,
+            card.purse.transaction_number,
+            card.purse.last_signature,
+        )
         memory[LOAD_LOG_KEY] = card.purse.load_log.ljust(_LOG_SIZE, b"\0")
         debits = b"".join(log.ljust(_LOG_SIZE, b"\0") for log in card.purse.debit_logs)
         memory[DEBIT_LOG_KEY] = debits.ljust(DEBIT_LOG_RECORDS * _LOG_SIZE, b"\0")
@@ -167,6 +173,15 @@ def _pki_objects(
     }
 
 
+def _brought_objects(lid: int, objects: PkiObjectsModel) -> dict[Key, Value]:
+    given = {
+        pki_key_pair_key(lid): objects.key_pair,
+        card_certificate_key(lid): objects.card_certificate,
+        ca_certificate_key(lid): objects.ca_certificate,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
 def _content(card: Personalisation, file: FileModel, suite: SymmetricSuite) -> bytes:
     records = [bytearray(content.ljust(file.size, b"\0")) for content in file.content]
     records += [bytearray(file.size) for _ in range(file.records - len(records))]
@@ -192,7 +207,7 @@ def _content_key(application: ApplicationModel, file: FileModel) -> Key:
 
 def structure_document(card: Personalisation) -> dict[str, Any]:
     """Return the fixed part of the card as `structure.read_structure` takes it."""
-    profile = card.product_profile().model_dump(mode="json")
+    profile = card.product_profile().model_dump()
     purse: dict[str, Any] | None = None
     if card.purse is not None:
         lid = card.purse.keys_of
@@ -202,6 +217,7 @@ def structure_document(card: Personalisation) -> dict[str, Any]:
         }
     return {
         "name": card.name,
+        "base_profile": card.profile,
         "profile": {name: profile[name] for name in Profile.__dataclass_fields__},
         "serial": to_hex(card.serial),
         "atr": to_hex(card.atr_bytes()),

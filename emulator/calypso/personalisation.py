@@ -1,9 +1,7 @@
-"""Personalisation: a card described in TOML, and the profile of its product, checked with clear errors.
+"""Personalisation: a card described in TOML, checked with clear errors.
 
 A personalisation names a product profile, the card's identity, its applications, files, keys and first
-contents. Access conditions are written as the test kits do (calypso-card §3.5):
-
-    AA always   NN never   PN PIN   S1 S2 S3 session key   C1 C2 C3 confidential   P3 PIN and confidential
+contents. `words.py` says how access conditions are written, `profile.py` what a profile holds.
 
 `base` names another preset that this one changes: tables are merged, applications and files by their
 LID. `product` changes single fields of the profile, for a card with a quirk of its own.
@@ -21,29 +19,26 @@ from __future__ import annotations
 import tomllib
 from datetime import date
 from functools import reduce
-from importlib.resources import files
 from operator import xor
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
+from pydantic import BeforeValidator, Field, model_validator
+
+from cardbench.emulator.calypso.profile import (
+    Part,
+    ProfileModel,
+    load_profile,
+    names_in,
+    packaged,
+    validated,
 )
-
-from cardbench.emulator.calypso import commands as _handlers  # noqa: F401 - they fill the table
-from cardbench.emulator.calypso.table import COMMANDS
-from cardbench.protocol.calypso.file_header import AccessCondition, EfType
+from cardbench.emulator.calypso.words import Access, Byte, HexBytes, Lid, Sfi, access_bytes
+from cardbench.protocol.calypso.file_header import EfType
 from cardbench.protocol.calypso.startup import (
     BINARY_SIZE_MAX_BYTES,
     COUNTER_MAX,
     RECORD_NUMBER_MAX,
     RECORD_SIZE_MAX_BYTES,
-    SFI_MAX,
     ApplicationOption,
     StartupInformation,
 )
@@ -52,100 +47,33 @@ from cardbench.protocol.errors import MalformedCardData, UsageError
 from cardbench.protocol.hexadecimal import from_hex, to_hex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 COUNTER_SIZE: Final = 3
 SERIAL_SIZE: Final = 8
 KEY_SIZE: Final = 16
 PURSE_LOG_SIZE: Final = 29
 LISTED_FILES_MAX: Final = 31
+PIN_TRIES: Final = 3
+KEY_PAIR_SIZE: Final = 96
+CARD_CERTIFICATE_SIZE: Final = 316
+CA_CERTIFICATE_SIZE: Final = 384
 TEST_CERTIFICATE_START: Final = date(2024, 1, 1)
 TEST_CERTIFICATE_END: Final = date(2099, 12, 31)
 
-CONDITIONS: Final = {
-    "AA": (AccessCondition.ALWAYS, 1),
-    "NN": (AccessCondition.NEVER, 1),
-    "PN": (AccessCondition.PIN, 1),
-    **{f"S{k}": (AccessCondition.SESSION, k) for k in (1, 2, 3)},
-    **{f"C{k}": (AccessCondition.CONFIDENTIAL, k) for k in (1, 2, 3)},
-    **{f"P{k}": (AccessCondition.PIN_AND_CONFIDENTIAL, k) for k in (1, 2, 3)},
-}
-"""Access condition byte and key index of each word."""
+SHARED_STARTUP: Final = (
+    "session_modification",
+    "platform",
+    "software_issuer",
+    "software_version",
+    "software_revision",
+)
+"""Startup bytes 0, 1, 4, 5, 6: the card says them for all applications, or one for itself."""
 
-
-def _bytes_of(value: object) -> object:
-    return from_hex(value) if isinstance(value, str) else value
-
-
-HexBytes = Annotated[bytes, BeforeValidator(_bytes_of)]
-Byte = Annotated[int, Field(ge=0, le=0xFF)]
-Lid = Annotated[int, Field(ge=0, le=0xFFFF)]
-Condition = Literal["AA", "NN", "PN", "S1", "S2", "S3", "C1", "C2", "C3", "P1", "P2", "P3"]
-Access = Annotated[tuple[Condition, ...], Field(min_length=4, max_length=4)]
 FileKind = Literal["binary", "linear", "cyclic", "simulated counters", "counters"]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-ModelType = TypeVar("ModelType", bound=_Model)
-
-
-def access_bytes(access: tuple[str, ...]) -> tuple[bytes, bytes]:
-    """Return the condition bytes and the key indexes of four access words."""
-    pairs = [CONDITIONS[word] for word in access]
-    return bytes(pair[0] for pair in pairs), bytes(pair[1] for pair in pairs)
-
-
-class ProfileModel(_Model):
-    """What a product type does.
-
-    Attributes:
-        name, description: for people.
-        application_types: ranges of startup byte 2 that such a product has.
-        classes: CLA values accepted for every command.
-        select_classes: further ones for Select Application.
-        stored_value_classes: further ones for the SV commands.
-        options: option bits of startup byte 2 that mean something.
-        deselect_ratifies: always, never, or unless the option "ratification command required" is set.
-        buffer_operations: session buffer in modifying commands; 0: bytes, by the modification byte.
-        postpones_counters: in a session, Increase and Decrease give their result with Close.
-        algorithms: ALG values that Change Key accepts.
-        extended_only_algorithms: ALG values of keys that open no regular session.
-        descriptor_lid_offset: where a file descriptor has its LID.
-        descriptor_shows_kif: a DF's descriptor shows the KIFs.
-        signed_lc_in_digest: the digest reads Lc as a signed byte, as the reference terminal does.
-        commands: rows of the command table that the product has.
-    """
-
-    name: str
-    description: str
-    application_types: tuple[tuple[Byte, Byte], ...]
-    classes: tuple[Byte, ...]
-    select_classes: tuple[Byte, ...]
-    stored_value_classes: tuple[Byte, ...]
-    options: Byte
-    deselect_ratifies: Literal["always", "never", "option"]
-    buffer_operations: int = Field(ge=0)
-    postpones_counters: bool
-    algorithms: tuple[Byte, ...]
-    extended_only_algorithms: tuple[Byte, ...]
-    descriptor_lid_offset: Literal[20, 21]
-    descriptor_shows_kif: bool
-    signed_lc_in_digest: bool
-    commands: tuple[str, ...]
-
-    @field_validator("commands")
-    @classmethod
-    def _exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = set(names) - {row.name for row in COMMANDS}
-        if unknown:
-            raise ValueError(f"no such command: {', '.join(sorted(unknown))}")
-        return names
-
-
-class KeyModel(_Model):
+class KeyModel(Part):
     """A key slot: KIF and KVC 00 mean that it is empty."""
 
     kif: Byte
@@ -164,7 +92,7 @@ def _three_keys(value: object) -> object:
     return value
 
 
-class SignatureModel(_Model):
+class SignatureModel(Part):
     """A signature that the factory computes over bytes `message[0]` … `message[1] - 1` of a record."""
 
     record: int = Field(ge=1)
@@ -176,7 +104,7 @@ class SignatureModel(_Model):
     size: int = Field(ge=1, le=8)
 
 
-class FileModel(_Model):
+class FileModel(Part):
     """An elementary file.
 
     Attributes:
@@ -193,7 +121,7 @@ class FileModel(_Model):
     """
 
     lid: Lid
-    sfi: int = Field(ge=0, le=SFI_MAX, default=0)
+    sfi: Sfi = 0
     type: FileKind
     records: int = Field(ge=1, le=RECORD_NUMBER_MAX, default=1)
     size: int = Field(ge=1, le=BINARY_SIZE_MAX_BYTES)
@@ -260,7 +188,7 @@ _PURSE_LOGS = {
 }
 
 
-class PkiModel(_Model):
+class PkiModel(Part):
     """Key pair and certificates that an application has from the factory, under the public test CA.
 
     Attributes:
@@ -275,8 +203,40 @@ class PkiModel(_Model):
     index: int = Field(ge=0, le=0xFFFF_FFFF, default=0)
 
 
-class ApplicationModel(_Model):
-    """An application (DF), or the master file; `pki` where it has a certificate from the factory."""
+class PkiObjectsModel(Part):
+    """Key pair and certificates byte for byte, as Put Data brings them; what is missing is not there.
+
+    Attributes:
+        key_pair: X ‖ Y ‖ private scalar.
+        card_certificate, ca_certificate: whole certificates.
+    """
+
+    key_pair: HexBytes | None = Field(
+        default=None, min_length=KEY_PAIR_SIZE, max_length=KEY_PAIR_SIZE, repr=False
+    )
+    card_certificate: HexBytes | None = Field(
+        default=None, min_length=CARD_CERTIFICATE_SIZE, max_length=CARD_CERTIFICATE_SIZE
+    )
+    ca_certificate: HexBytes | None = Field(
+        default=None, min_length=CA_CERTIFICATE_SIZE, max_length=CA_CERTIFICATE_SIZE
+    )
+
+
+class ApplicationModel(Part):
+    """An application (DF), or the master file.
+
+    Attributes:
+        lid, aid: identifiers.
+        type, subtype: startup bytes 2 and 3.
+        session_modification … software_revision: startup bytes, where they are not the card's.
+        master: it is the master file.
+        access: groups 0 (Rehabilitate) and 1 (Invalidate); 2 and 3 are unused.
+        keys: issuer, load and debit key.
+        invalidated, ratified: its status.
+        files: in the order of Select File.
+        pki: it has a key pair and certificates from the factory.
+        pki_objects: it has these.
+    """
 
     lid: Lid
     aid: HexBytes = Field(min_length=5, max_length=16)
@@ -285,8 +245,16 @@ class ApplicationModel(_Model):
     master: bool = False
     access: Access
     keys: Annotated[tuple[KeyModel, KeyModel, KeyModel], BeforeValidator(_three_keys)]
+    session_modification: Byte | None = None
+    platform: Byte | None = None
+    software_issuer: Byte | None = None
+    software_version: Byte | None = None
+    software_revision: Byte | None = None
+    invalidated: bool = False
+    ratified: bool = True
     files: tuple[FileModel, ...] = ()
     pki: PkiModel | None = None
+    pki_objects: PkiObjectsModel | None = None
 
     @property
     def conditions(self) -> tuple[bytes, bytes]:
@@ -324,13 +292,14 @@ class ApplicationModel(_Model):
         )
 
 
-class PurseModel(_Model):
+class PurseModel(Part):
     """The card's Stored Value purse.
 
     Attributes:
         keys_of: LID of the DF whose slots 2 and 3 are its load and debit key.
         load, debit: the two keys themselves, where no DF has them.
         balance, transaction_number: at the start.
+        last_signature: the signature of the last operation, which SV Get shows; 6 bytes.
         load_log, debit_logs: log entries at the start, the newest debit first; 22 and 19 bytes.
     """
 
@@ -339,6 +308,7 @@ class PurseModel(_Model):
     debit: KeyModel | None = None
     balance: int = Field(ge=BALANCE_MIN, le=BALANCE_MAX, default=0)
     transaction_number: int = Field(ge=0, le=0xFFFF, default=0)
+    last_signature: HexBytes = Field(default=bytes(6), min_length=6, max_length=6)
     load_log: HexBytes = Field(default=b"", max_length=PURSE_LOG_SIZE)
     debit_logs: tuple[Annotated[HexBytes, Field(max_length=PURSE_LOG_SIZE)], ...] = Field(
         default=(), max_length=DEBIT_LOG_RECORDS
@@ -351,7 +321,7 @@ class PurseModel(_Model):
         return self
 
 
-class Personalisation(_Model):
+class Personalisation(Part):
     """A whole card.
 
     Attributes:
@@ -360,18 +330,22 @@ class Personalisation(_Model):
         atr: answer to reset in hex, in which `{startup}` stands for startup bytes 1…6 of the first
             application, `{serial}` for the last four bytes of the serial number, `{tck}` for the check
             byte.
-        session_modification … software_revision: startup bytes, the same for all applications.
+        transaction_counter: transactions left.
+        pin, pin_tries: the PIN, 4 bytes, and the tries left; 0: blocked.
+        session_modification … software_revision: startup bytes, for all applications that do not say
+            otherwise.
     """
 
     name: str
-    description: str
+    description: str = ""
     profile: str
-    product: dict[str, Any] = {}
+    product: dict[str, Any] = Field(default_factory=dict)
     serial: HexBytes = Field(min_length=SERIAL_SIZE, max_length=SERIAL_SIZE)
     atr: str
     traceability: HexBytes = b""
     transaction_counter: int = Field(ge=0, le=COUNTER_MAX)
     pin: HexBytes = Field(min_length=4, max_length=4, repr=False)
+    pin_tries: int = Field(ge=0, le=PIN_TRIES, default=PIN_TRIES)
     session_modification: Byte
     platform: Byte
     software_issuer: Byte
@@ -390,15 +364,21 @@ class Personalisation(_Model):
 
     def startup(self, application: ApplicationModel) -> bytes:
         """Return the seven bytes of startup information of an application."""
+        own = {
+            name: getattr(self, name)
+            if getattr(application, name) is None
+            else getattr(application, name)
+            for name in SHARED_STARTUP
+        }
         return bytes(
             (
-                self.session_modification,
-                self.platform,
+                own["session_modification"],
+                own["platform"],
                 application.type,
                 application.subtype,
-                self.software_issuer,
-                self.software_version,
-                self.software_revision,
+                own["software_issuer"],
+                own["software_version"],
+                own["software_revision"],
             )
         )
 
@@ -440,7 +420,7 @@ class Personalisation(_Model):
         except MalformedCardData as error:
             raise ValueError(f"{name}: {error}") from None
         has_purse = application.type & profile.options & ApplicationOption.STORED_VALUE
-        if application.pki and not (
+        if (application.pki or application.pki_objects) and not (
             application.type & profile.options & ApplicationOption.PKI_MODE
         ):
             raise ValueError(f"{name} has a certificate, but no PKI mode")
@@ -502,34 +482,15 @@ def parse_personalisation(text: str, *, origin: str) -> Personalisation:
     Raises:
         UsageError: it is no TOML, or a value is missing, unknown or out of range; the text says where.
     """
-    return _validated(Personalisation, _document(text, origin), origin)
+    return validated(Personalisation, _document(text, origin), origin)
 
 
 def preset_names() -> tuple[str, ...]:
     """Return the names of the packaged personalisations."""
-    return _names("presets")
+    return names_in("presets")
 
 
-def profile_names() -> tuple[str, ...]:
-    """Return the names of the packaged product profiles."""
-    return _names("profiles")
-
-
-def load_profile(name: str, **changes: object) -> ProfileModel:
-    """Read a packaged product profile.
-
-    Args:
-        name: of the profile.
-        changes: fields that are different.
-
-    Raises:
-        UsageError: there is none of that name (the text lists them), or a change is not valid.
-    """
-    document = tomllib.loads(_packaged("profiles", name, "card profile"))
-    return _validated(ProfileModel, document | changes, f"profile {name}")
-
-
-def load_preset(name: str, **changes: object) -> Personalisation:
+def load_preset(name: str, /, **changes: object) -> Personalisation:
     """Read a packaged personalisation.
 
     Args:
@@ -539,8 +500,8 @@ def load_preset(name: str, **changes: object) -> Personalisation:
     Raises:
         UsageError: there is none of that name (the text lists them), or a change is not valid.
     """
-    document = _document(_packaged("presets", name, "card preset"), f"preset {name}")
-    return _validated(Personalisation, _merged(document, changes), f"preset {name}")
+    document = _document(packaged("presets", name, "card preset"), f"preset {name}")
+    return validated(Personalisation, _merged(document, changes), f"preset {name}")
 
 
 def _document(text: str, origin: str) -> dict[str, Any]:
@@ -551,7 +512,7 @@ def _document(text: str, origin: str) -> dict[str, Any]:
     base = document.pop("base", None)
     if base is None:
         return document
-    below = _document(_packaged("presets", str(base), "card preset"), f"preset {base}")
+    below = _document(packaged("presets", str(base), "card preset"), f"preset {base}")
     return _merged(below, document)
 
 
@@ -563,39 +524,23 @@ def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(old, dict) and isinstance(value, dict) and key != "keys":
             merged[key] = _merged(old, value)
         elif old and _is_by_lid(old) and _is_by_lid(value):
-            by_lid = {each["lid"]: each for each in old}
+            by_lid = {_lid_of(each): each for each in old}
             for each in value:
-                by_lid[each["lid"]] = _merged(by_lid.get(each["lid"], {}), each)
+                by_lid[_lid_of(each)] = _merged(by_lid.get(_lid_of(each), {}), each)
             merged[key] = list(by_lid.values())
         else:
             merged[key] = value
     return merged
 
 
+def _lid_of(table: Mapping[str, Any]) -> object:
+    """Return a LID as a number, however it is written; what is no LID is refused later."""
+    lid = table["lid"]
+    try:
+        return int(lid, 16) if isinstance(lid, str) else lid
+    except ValueError:
+        return lid
+
+
 def _is_by_lid(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(e, dict) and "lid" in e for e in value)
-
-
-def _validated(model: type[ModelType], document: Mapping[str, Any], origin: str) -> ModelType:
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        raise UsageError(f"{origin}: {'; '.join(_complaints(error, model))}") from None
-
-
-def _complaints(error: ValidationError, model: type[_Model]) -> Iterable[str]:
-    for each in error.errors():
-        place = ".".join(str(part) for part in each["loc"]) or model.__name__.lower()
-        yield f"{place}: {each['msg'].removeprefix('Value error, ')}"
-
-
-def _names(folder: str) -> tuple[str, ...]:
-    found = files("cardbench.emulator.calypso").joinpath(folder).iterdir()
-    return tuple(sorted(e.name.removesuffix(".toml") for e in found if e.name.endswith(".toml")))
-
-
-def _packaged(folder: str, name: str, what: str) -> str:
-    if name not in _names(folder):
-        raise UsageError(f"no {what} {name!r}; there are: {', '.join(_names(folder))}")
-    root = files("cardbench.emulator.calypso")
-    return root.joinpath(folder, f"{name}.toml").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ import typer
 import cardbench
 from cardbench.scenarios.backends import KINDS
 from cardbench.scenarios.cli import DEFAULT_WALLET_PIN, WALLET_LINES
+from cardbench.scenarios.cli.card import card_app
 from cardbench.scenarios.cli.pki_app import pki_app
 from cardbench.scenarios.cli.sam import sam_app
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     epilog="[bold]Start here:[/] cardbench stories, then cardbench run validation --trace",
 )
 
+app.add_typer(card_app, name="card")
 app.add_typer(sam_app, name="sam")
 app.add_typer(pki_app, name="pki")
 

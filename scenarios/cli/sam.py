@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cardbench.emulator.storage import CardFile
     from cardbench.sam_emulator.document import SamDocument
     from cardbench.sam_emulator.personalisation import Personalisation
 
-FAMILY = "sam"
 SEED_BYTES = 32
 
 sam_app = typer.Typer(
@@ -66,6 +64,7 @@ def new(
     from cardbench.protocol.hexadecimal import from_hex, to_hex
     from cardbench.sam_emulator import SamCard
     from cardbench.sam_emulator.personalisation import personalise
+    from cardbench.scenarios.card_files import SAM, labels
 
     suite = load_suite()
     personalisation = _personalisation(preset).with_delays(answer_delay, busy_delay)
@@ -75,7 +74,7 @@ def new(
     first = os.urandom(SEED_BYTES) if seed is None else f"{seed}/sam".encode()
     sam = SamCard(memory, entropy=Entropy(first), suite=suite)
     snapshot = Snapshot(memory.image(), EntropyState(first, 0), 0.0)
-    CardFile.create(file, snapshot, labels=_labels(suite.name)).close()
+    CardFile.create(file, snapshot, labels=labels(SAM, suite.name)).close()
     print(f"{file}: {personalisation.product}, serial number {to_hex(sam.serial)}")
 
 
@@ -120,21 +119,14 @@ def export_document(
     ] = None,
 ) -> None:
     """Write a SAM down."""
-    import os
-
-    from cardbench.protocol.errors import StorageError
     from cardbench.sam_emulator.document import encode_document
+    from cardbench.scenarios.cli.files import write_secret
 
     text = encode_document(_document(str(file)))
     if target is None:
         print(text, end="")
         return
-    try:
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise StorageError(f"{target}: {error.strerror}") from None
+    write_secret(target, text)
 
 
 @sam_app.command("import", help="Make a card file from a JSON document.")
@@ -144,61 +136,39 @@ def import_document(
 ) -> None:
     """Read a SAM back."""
     from cardbench.emulator.storage import CardFile
-    from cardbench.protocol.calypso.suite import DEFAULT_SUITE
     from cardbench.protocol.hexadecimal import to_hex
     from cardbench.sam_emulator.document import parse_document, snapshot_of
+    from cardbench.scenarios.card_files import SAM, labels
+    from cardbench.scenarios.cli.files import read_text
 
-    read = parse_document(_text_of(document), str(document))
-    CardFile.create(file, snapshot_of(read), labels=_labels(DEFAULT_SUITE)).close()
+    read = parse_document(read_text(document), str(document))
+    CardFile.create(file, snapshot_of(read), labels=labels(SAM)).close()
     print(f"{file}: {read.product}, serial number {to_hex(read.serial)}")
-
-
-def _labels(suite: str) -> dict[str, str]:
-    return {"family": FAMILY, "suite": suite}
-
-
-def _text_of(path: Path) -> str:
-    from cardbench.protocol.errors import StorageError
-
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise StorageError(f"{path}: no text in UTF-8") from None
 
 
 def _personalisation(name: str) -> Personalisation:
     from cardbench.sam_emulator.personalisation import load_preset, parse_personalisation
+    from cardbench.scenarios.cli.files import read_text
 
     path = Path(name)
     if path.suffix == ".toml":
-        return parse_personalisation(_text_of(path), name)
+        return parse_personalisation(read_text(path), name)
     return load_preset(name)
 
 
 def _document(name: str) -> SamDocument:
     """Return the SAM of a preset, of a JSON document or of a card file."""
     from cardbench.emulator.chassis import EntropyState, Snapshot
-    from cardbench.emulator.storage import CardFile
     from cardbench.protocol.calypso.suite import load_suite
     from cardbench.sam_emulator.document import document_of, parse_document
     from cardbench.sam_emulator.personalisation import load_preset, personalise, presets
+    from cardbench.scenarios.card_files import SAM, snapshot_in
+    from cardbench.scenarios.cli.files import read_text
 
     path = Path(name)
     if name in presets() and not path.exists():
         memory = personalise(load_preset(name), suite=load_suite())
         return document_of(Snapshot(memory.image(), EntropyState(b"", 0), 0.0))
     if path.suffix == ".json":
-        return parse_document(_text_of(path), name)
-    with CardFile.open(path) as file:
-        _check_family(file)
-        return document_of(Snapshot(file.memory.image(), file.entropy.state, file.clock.now_s))
-
-
-def _check_family(file: CardFile) -> None:
-    from cardbench.protocol.errors import UsageError
-
-    family = file.labels.get("family")
-    if family != FAMILY:
-        raise UsageError(f"{file.path}: a card file of family {family!r}, no SAM")
+        return parse_document(read_text(path), name)
+    return document_of(snapshot_in(path, SAM))

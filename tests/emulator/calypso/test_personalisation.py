@@ -7,11 +7,10 @@ import pytest
 from cardbench.emulator.calypso import card_of, new_card
 from cardbench.emulator.calypso.personalisation import (
     load_preset,
-    load_profile,
     parse_personalisation,
     preset_names,
-    profile_names,
 )
+from cardbench.emulator.calypso.profile import load_profile, profile_names
 from cardbench.protocol.errors import UsageError
 
 FILE = "[[applications]]\nlid = 0x2000\n[[applications.files]]\nlid = 0x4000\nsize = 29\n"
@@ -36,10 +35,19 @@ def card(text: str, base: str = "bench") -> str:
         (card("session_modification = 0x38"), "session-modification byte 38"),
         (card("session_modification = 0x05"), "session-modification byte 05"),
         (card('atr = ""'), "an ATR has at least two bytes"),
-        (card("colour = 1"), "colour: Extra inputs are not permitted"),
+        (card("colour = 1"), "colour: no such name"),
         (card("product = { classes = [256] }"), "classes"),
         (card('product = { commands = ["Sing"] }'), "no such command: Sing"),
-        (card("product = { speed = 1 }"), "speed: Extra inputs"),
+        (card("serail = 1"), r"serail: no such name; did you mean 'serial'\?"),
+        ('base = "bensh"', "no card preset 'bensh'; did you mean 'bench'\\? there are: basic"),
+        (card('pin = "30X03030"'), "pin: not hexadecimal, or an odd number of digits$"),
+        (
+            card(FILE + 'access = ["AA", "S4", "NN", "NN"]\ntype = "linear"'),
+            "access condition 'S4'",
+        ),
+        (card(FILE + AA + 'type = "spiral"'), "DF 2000.EF 4000.type: "),
+        (card("pin_tries = 4"), "pin_tries: Input should be less"),
+        (card("product = { speed = 1 }"), "speed: no such name"),
         (
             card("[[applications]]\nlid = 0x2000\ntype = 0x90"),
             "application type 90; prime-3 has 20…8F",
