@@ -71,10 +71,20 @@ Source: our choice (DESIGN idea 7).
 
 from __future__ import annotations
 
+from enum import Enum, unique
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+@unique
+class SessionState(Enum):
+    """What a card has made of a secure session that ended with an error."""
+
+    ABORTED = "aborted"  # the card has forgotten it
+    COMMITTED = "committed"  # the card has written what it was told
+    UNKNOWN = "unknown"  # Close was sent, and no answer came: ask the card when it comes back
 
 
 class CardbenchError(Exception):
@@ -83,9 +93,15 @@ class CardbenchError(Exception):
     Attributes:
         responses: what the card had answered before a list of commands stopped, in order; when the
             error is about an answer, that answer is the last.
+        commands: what had been sent of that list, each command's name and bytes, secrets masked.
+        is_response_complete: every command of that list was answered.
+        session_state: what became of the secure session on the card; None: there was none.
     """
 
     responses: tuple[bytes, ...] = ()
+    commands: tuple[str, ...] = ()
+    is_response_complete: bool = False
+    session_state: SessionState | None = None
 
 
 class UsageError(CardbenchError, ValueError):

@@ -104,4 +104,5 @@ def run(
         traffic,
         tuple(stage.steps),
         stage.facts,
+        stage.journal,
     )

@@ -31,6 +31,9 @@ PLAIN_PIN_SIZE_BYTES = 4
 CHANGE_PIN_P2 = 0xFF
 MASK = "**"
 
+_CIPHER_PIN_P1 = frozenset({0x40, 0x80})  # modification, presentation
+_PLAIN_P1 = 0x80
+
 
 @unique
 class Role(StrEnum):
@@ -211,8 +214,12 @@ def _is_secret(role: Role, command: bytes) -> bool:
     if len(command) <= HEADER_SIZE_BYTES + 1:
         return False  # no data field
     cla, ins, p1, p2 = command[:HEADER_SIZE_BYTES]
-    if role is Role.SAM:
-        return ins == SamIns.UNLOCK
+    if role is Role.SAM:  # a lock secret, or a PIN that the SAM is to encipher
+        return (
+            ins == SamIns.UNLOCK
+            or (ins == SamIns.CARD_GENERATE_KEY and p1 in _CIPHER_PIN_P1)
+            or (ins == SamIns.WRITE_KEY and p1 == _PLAIN_P1)
+        )
     if cla == CLA_WALLET:
         return ins == WalletIns.VERIFY
     if ins == CalypsoIns.CHANGE_KEY:  # a key, and mostly a PIN, is sent enciphered

@@ -155,12 +155,20 @@ class DirectoryHeader(NamedTuple):
         return bool(self.df_status & _INVALIDATED)
 
     def kif(self, key_index: int) -> int:
-        """KIF of key 1, 2 or 3 (a `WriteAccessLevel`)."""
-        return self.kifs[key_index - 1]
+        """KIF of key 1, 2 or 3 (a `WriteAccessLevel`).
+
+        Raises:
+            UsageError: another index.
+        """
+        return self.kifs[_key(key_index)]
 
     def kvc(self, key_index: int) -> int:
-        """KVC of key 1, 2 or 3 (a `WriteAccessLevel`)."""
-        return self.kvcs[key_index - 1]
+        """KVC of key 1, 2 or 3 (a `WriteAccessLevel`).
+
+        Raises:
+            UsageError: another index.
+        """
+        return self.kvcs[_key(key_index)]
 
     def encode(self) -> bytes:
         """Write `85 17` and the 23 bytes.
@@ -183,6 +191,12 @@ class DirectoryHeader(NamedTuple):
                 self.lid.to_bytes(2),
             )
         )
+
+
+def _key(index: int) -> int:
+    if not 1 <= index <= 3:
+        raise UsageError(f"key {index}; a DF has 1 to 3")
+    return index - 1
 
 
 def parse_file_header(raw: bytes, *, lid_offset: int = 21) -> FileHeader | DirectoryHeader:

@@ -78,6 +78,8 @@ def root(
     "cardbench run validation\n\n"
     "cardbench run validation --trace --seed 7   (every APDU; seed 7 gives the same bytes each time)\n\n"
     "cardbench run identify --json | jq .outcome.serial\n\n"
+    "cardbench run sale --sequence   (what went to whom, exchange by exchange)\n\n"
+    "cardbench run sale --mermaid > sale.mmd   (the same as a diagram)\n\n"
     "cardbench run validation --repeat 1000   (fresh cards each time, seeds one after the other)\n\n"
     "cardbench run identify --backend readers --card-reader Omnikey   (a real card in that reader)",
 )
@@ -104,6 +106,19 @@ def run(
     ] = 1,
     json: AsJson = False,
     trace: Annotated[bool, typer.Option("--trace", help="Show every APDU.")] = False,
+    sequence: Annotated[
+        bool,
+        typer.Option(
+            "--sequence", help="Tell the exchanges, each with its commands by name and its outcome."
+        ),
+    ] = False,
+    mermaid: Annotated[
+        bool,
+        typer.Option(
+            "--mermaid",
+            help="Print the sequence as a Mermaid diagram on standard output, nothing else.",
+        ),
+    ] = False,
     show_secrets: Annotated[
         bool, typer.Option("--show-secrets", help="Do not hide plain PINs in the trace.")
     ] = False,
@@ -122,6 +137,8 @@ def run(
             repeat=repeat,
             as_json=json,
             with_trace=trace,
+            with_sequence=sequence,
+            as_mermaid=mermaid,
             with_secrets=show_secrets,
         ),
     )

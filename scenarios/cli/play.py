@@ -38,7 +38,14 @@ class PlayOptions:
     repeat: int = 1
     as_json: bool = False
     with_trace: bool = False
+    with_sequence: bool = False
+    as_mermaid: bool = False
     with_secrets: bool = False
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing but one document is printed."""
+        return self.as_json or self.as_mermaid
 
     def backend_options(self) -> BackendOptions:
         """Return what concerns the readers."""
@@ -97,7 +104,15 @@ def play(name: str, options: PlayOptions) -> None:
         content = as_json(name, options.backend, tally, error)
         if options.with_trace:
             content["trace"] = _trace(tape, with_secrets=options.with_secrets)
+        if options.with_sequence:
+            content["sequence"] = (
+                []
+                if tally.last is None
+                else tally.last.journal.as_json(with_secrets=options.with_secrets)
+            )
         print_json(content)
+    elif options.as_mermaid and tally.last is not None:
+        print(tally.last.journal.to_mermaid())
     if error is not None:
         raise error
 
@@ -108,7 +123,7 @@ def _run(story: Story, world: World, tally: Tally, options: PlayOptions) -> None
         story, world, with_trace=options.with_trace, with_secrets=options.with_secrets
     )
     if options.repeat == 1:
-        on_step = None if options.as_json else printer.step
+        on_step = None if options.is_quiet else printer.step
         if on_step:
             printer.begin(tally.first_seed)
         tally.add(runner.run(story, world, seed=tally.first_seed, on_step=on_step))
@@ -121,9 +136,11 @@ def _run(story: Story, world: World, tally: Tally, options: PlayOptions) -> None
                 tally.add(result)
                 if not result.ok:
                     break
-    if not options.as_json and tally.last is not None:
+    if not options.is_quiet and tally.last is not None:
         if options.repeat > 1 and not tally.last.ok:
             printer.tell_again(tally.last)
+        if options.with_sequence:
+            printer.sequence(tally.last)
         printer.end(tally.last, tally.traffic, tally.times_ms)
 
 

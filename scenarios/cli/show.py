@@ -125,6 +125,11 @@ class StoryPrinter:
         for step in result.steps:
             self.step(step)
 
+    def sequence(self, result: StoryResult) -> None:
+        """Print the exchanges of a run, one after the other."""
+        self._console.print("\n[bold]sequence[/]")
+        self._console.print(Text(result.journal.to_text()), soft_wrap=True)
+
     def end(
         self, last: StoryResult, traffic: Mapping[Role, Traffic], times_ms: Sequence[float]
     ) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 from cardbench.protocol.errors import UsageError
 from cardbench.scenarios.trace import Role
-from cardbench.terminal.card import CardChannel
+from cardbench.terminal.card import CardChannel, Journal
 from cardbench.terminal.readers import Traffic
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 Fact: TypeAlias = "str | int | bool | list[Fact] | dict[str, Fact] | None"
 """What a story may conclude: anything that JSON can hold exactly; bytes as hexadecimal text."""
+
+PARTIES = {Role.CARD: "card", Role.SAM: "SAM"}
+"""Who sits at the other end, as journals call them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,7 @@ class Stage:
     Attributes:
         steps: the steps that have ended.
         facts: what the story concluded.
+        journal: the exchanges with every reader, in order; what came before the count is left out.
         tape: the entries of the world's tape.
     """
 
@@ -117,6 +121,10 @@ class Stage:
         self._on_step = on_step
         self._channels = {role: CardChannel(reader) for role, reader in world.readers.items()}
         self._before = {role: Traffic(0, 0) for role in self._channels}
+        self.journal = Journal()
+        for role, channel in self._channels.items():
+            channel.party = PARTIES[role]
+            channel.observer = self.journal
         self._open: list[Step] = []
         self.tape: list[Recorded] = world.tape.entries
         self.steps: list[Step] = []
@@ -186,6 +194,7 @@ class Stage:
         The preparation is kept among the facts. Not within a step: steps count by themselves.
         """
         self._before = {role: channel.traffic for role, channel in self._channels.items()}
+        self.journal.clear()
         self.facts["exchanges_before"] = {
             str(role): traffic.exchanges for role, traffic in self._before.items()
         }
@@ -217,6 +226,7 @@ class StoryResult(NamedTuple):
         traffic: exchanges and APDUs by role.
         steps: the steps that ended, the one that failed last.
         facts: what the story concluded.
+        journal: the exchanges with every reader, in order, as the traffic counts them.
     """
 
     story: str
@@ -227,6 +237,7 @@ class StoryResult(NamedTuple):
     traffic: Mapping[Role, Traffic]
     steps: tuple[Step, ...]
     facts: Mapping[str, Fact]
+    journal: Journal
 
     @property
     def ok(self) -> bool:

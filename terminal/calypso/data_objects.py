@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cardbench.protocol.calypso.ins import DataObject
-from cardbench.protocol.errors import UsageError
+from cardbench.protocol.errors import NotSupported, UsageError
 from cardbench.terminal.calypso.commands.management import DESCRIPTIONS
 from cardbench.terminal.calypso.commands.pki import (
     CA_CERTIFICATE,
@@ -44,7 +44,8 @@ class DataObjectCommands(Preparing):
                 tag and length.
 
         Raises:
-            UsageError: inside a session, another tag, or an object of the PKI of a card without it.
+            UsageError: inside a session, or another tag.
+            NotSupported: an object of the PKI of a card without it.
         """
         description = DESCRIPTIONS.get(tag)
         if description is not None:
@@ -75,7 +76,8 @@ class DataObjectCommands(Preparing):
             data: the object without tag and length.
 
         Raises:
-            UsageError: inside a session, another tag or size, or a card without PKI mode.
+            UsageError: inside a session, another tag or size.
+            NotSupported: a card without PKI mode.
         """
         self._check_pki("Put Data")
         if tag == DataObject.CARD_KEY_PAIR:
@@ -96,7 +98,8 @@ class DataObjectCommands(Preparing):
         """Let the card make its key pair; the public key is read with Get Data.
 
         Raises:
-            UsageError: inside a session, or a card without PKI mode.
+            UsageError: inside a session.
+            NotSupported: a card without PKI mode.
         """
         self._check_pki("Generate Asymmetric Key Pair")
         command = GenerateAsymmetricKeyPair(self._cla)
@@ -107,4 +110,4 @@ class DataObjectCommands(Preparing):
         if self.is_session_prepared:
             raise UsageError(f"{what} belongs outside a secure session")
         if not self.card.is_pki_mode_supported:
-            raise UsageError(f"{what}: {self.card!r} has no PKI mode")
+            raise NotSupported(f"{what}: {self.card!r} has no PKI mode")

@@ -30,16 +30,16 @@ class FileData(NamedTuple):
     counters: Mapping[int, int]
 
     def content(self, record: int = 1, offset: int = 0, length: int | None = None) -> bytes:
-        """Return a record, or a part of it; empty when the record is not known.
+        """Return a record, or a part of it; empty when the record is not known at all.
 
         Raises:
-            UsageError: negative offset, length below 1, or a part beyond what is known.
+            UsageError: negative offset, length below 1, or a part beyond what is known of a record.
         """
-        content = self.records.get(record, b"")
-        if offset == 0 and length is None:
-            return content
         if offset < 0 or (length is not None and length < 1):
             raise UsageError(f"offset {offset}, length {length}: not a part of a record")
+        content = self.records.get(record, b"")
+        if not content:
+            return content
         end = len(content) if length is None else offset + length
         if end > len(content) or offset > len(content):
             raise UsageError(
@@ -51,11 +51,15 @@ class FileData(NamedTuple):
         """Return the value of a counter, from 1 on; None when it is not known.
 
         Raises:
-            UsageError: number below 1.
+            UsageError: number below 1, or what is known of record 1 ends inside the counter.
         """
         if number < 1:
             raise UsageError(f"counter {number}: they are numbered from 1 on")
-        return self.counters.get(number)
+        value = self.counters.get(number)
+        size, end = len(self.records.get(1, b"")), number * COUNTER_SIZE_BYTES
+        if value is None and end - COUNTER_SIZE_BYTES < size < end:
+            raise UsageError(f"record 1 has {size} byte(s): it ends inside counter {number}")
+        return value
 
 
 class ElementaryFile(NamedTuple):

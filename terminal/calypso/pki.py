@@ -33,9 +33,11 @@ from cardbench.protocol.errors import (
     CardbenchError,
     CardError,
     InvalidCardSignature,
+    NotSupported,
     ProtocolError,
     ReaderError,
     SessionBufferOverflow,
+    SessionState,
     UsageError,
 )
 from cardbench.terminal.calypso.commands.base import OK
@@ -49,7 +51,7 @@ from cardbench.terminal.calypso.commands.pki import (
 )
 from cardbench.terminal.calypso.commands.records import ReadCounter, ReadRecord
 from cardbench.terminal.calypso.commands.session import AbortSecureSession
-from cardbench.terminal.calypso.transaction import TransactionManager
+from cardbench.terminal.calypso.transaction import TransactionManager, extension_of
 from cardbench.terminal.card.requests import ChannelControl
 
 if TYPE_CHECKING:
@@ -61,11 +63,14 @@ if TYPE_CHECKING:
     from cardbench.terminal.calypso.pki_setting import AsymmetricSecuritySetting
     from cardbench.terminal.card.channel import CardChannel
     from cardbench.terminal.card.handle import Handle
+    from cardbench.terminal.card.journal import Journal
     from cardbench.terminal.crypto.asymmetric import CardPublicKey
     from cardbench.terminal.readers.reader import Reader
 
 CommandT = TypeVar("CommandT", bound="Command[Any]")
+ExtensionT = TypeVar("ExtensionT")
 
+_ENDS = (ClosePkiSession, AbortSecureSession)  # the same bytes to the card
 _APDU_HEADER_BYTES = 5
 _MODIFICATION_OVERHEAD_BYTES = 6
 
@@ -77,20 +82,27 @@ class SecurePkiModeTransactionManager(TransactionManager):
         reader: where the card is.
         card: image of the card.
         setting: what the terminal trusts.
+        journal: notes the exchanges; None: one of the transaction's own.
 
     Raises:
-        UsageError: the card's product is not known, or has no PKI mode.
+        UsageError: the card's product is not known.
+        NotSupported: it has no PKI mode.
 
     Attributes:
         card_public_key: the card's verified key; None before the first session.
     """
 
     def __init__(
-        self, reader: Reader | CardChannel, card: CalypsoCard, setting: AsymmetricSecuritySetting
+        self,
+        reader: Reader | CardChannel,
+        card: CalypsoCard,
+        setting: AsymmetricSecuritySetting,
+        *,
+        journal: Journal | None = None,
     ) -> None:
-        super().__init__(reader, card)
+        super().__init__(reader, card, journal=journal)
         if not card.is_pki_mode_supported:
-            raise UsageError(f"{card!r} has no PKI mode")
+            raise NotSupported(f"{card!r} has no PKI mode")
         self.setting = setting
         self.card_public_key: CardPublicKey | None = None
         self._crypto = setting.crypto.create_card_transaction()
@@ -100,6 +112,15 @@ class SecurePkiModeTransactionManager(TransactionManager):
         self._is_signed = False  # a session is open, and its exchange is fed to the crypto side
         self._may_be_open = False
         self._backup: Any = None
+        self._close: SessionState | None = None  # what is known of a Close that was sent
+
+    def crypto_extension(self, kind: type[ExtensionT]) -> ExtensionT:
+        """Return what the PKI library offers beyond sessions.
+
+        Raises:
+            UsageError: this library has no such extension.
+        """
+        return extension_of(self._crypto, kind)
 
     # Session
 
@@ -193,9 +214,11 @@ class SecurePkiModeTransactionManager(TransactionManager):
                 session was sent.
             InvalidCardSignature: the card's signature does not verify.
 
-        After any of them no session is open any more.
+        After any of them no session is open any more; the error's `session_state` says what the card has
+        made of it.
         """
         queue, self._queue = self._queue, []
+        self._close = None
         try:
             block: list[Command[Any]] = []
             before: Command[Any] | None = None
@@ -216,11 +239,18 @@ class SecurePkiModeTransactionManager(TransactionManager):
                 if isinstance(error, CardbenchError)
                 else UsageError(f"interrupted: {error!r}")
             )
-            self._abort(link_is_up=not isinstance(error, ReaderError))
+            state = self._session_state()
+            has_committed = self._abort(link_is_up=not isinstance(error, ReaderError))
+            if isinstance(error, CardbenchError):
+                error.session_state = SessionState.COMMITTED if has_committed else state
             raise
         finally:
             if channel_control is ChannelControl.CLOSE_AFTER and self.channel.is_open:
                 self.channel.close()
+
+    def _session_state(self) -> SessionState | None:
+        """Say what the card makes of the session; one that is still open ends with its power."""
+        return self._close or (SessionState.ABORTED if self._may_be_open else None)
 
     def _authenticate(self, block: list[Command[Any]]) -> list[Command[Any]]:
         """Verify the card's certificates, read what is missing; return what is still to be sent."""
@@ -263,14 +293,20 @@ class SecurePkiModeTransactionManager(TransactionManager):
             self._may_be_open = True
         try:
             responses: Sequence[bytes] = self.channel.transmit(
-                block, channel_control, digested=self._may_be_open
+                block, channel_control, digested=self._may_be_open, observer=self.journal
             )
         except (CardError, ReaderError, ProtocolError) as error:
             responses = error.responses[:-1] if isinstance(error, CardError) else error.responses
             self._take_all(block, responses)
-            if isinstance(error, CardError) and isinstance(block[len(responses)], OpenPkiSession):
-                self._may_be_open = False
+            stopped_at = block[len(responses)]
+            if isinstance(error, CardError):
+                if isinstance(stopped_at, OpenPkiSession):
+                    self._may_be_open = False
+            elif isinstance(stopped_at, _ENDS) and len(error.commands) > len(responses):
+                self._close = SessionState.UNKNOWN
             raise
+        if any(isinstance(command, ClosePkiSession) for command in block):
+            self._close = SessionState.COMMITTED
         self._take_all(block, responses)
 
     def _take_all(self, block: Sequence[Command[Any]], responses: Sequence[bytes]) -> None:
@@ -308,14 +344,17 @@ class SecurePkiModeTransactionManager(TransactionManager):
         self._queue.clear()
         self.is_session_prepared = False
 
-    def _abort(self, *, link_is_up: bool) -> None:
-        """End a session that may be open on the card."""
+    def _abort(self, *, link_is_up: bool) -> bool:
+        """End a session that may be open on the card; return whether the card said that it has."""
         has_committed = False
         if self._may_be_open and link_is_up and self.channel.is_open:
             with contextlib.suppress(ReaderError, ProtocolError):
-                answers = self.channel.transmit((AbortSecureSession(self._cla),))
+                answers = self.channel.transmit(
+                    (AbortSecureSession(self._cla),), observer=self.journal
+                )
                 has_committed = answers[0][-2:] == OK
         self._end(has_committed=has_committed)
+        return has_committed
 
     def _end(self, *, has_committed: bool) -> None:
         self._is_signed = self._may_be_open = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cardbench.protocol.errors import NotSupported, UsageError
 from cardbench.terminal.card.channel import CardChannel
+from cardbench.terminal.card.journal import Journal
 
 if TYPE_CHECKING:
     from cardbench.terminal.calypso.card import CalypsoCard
@@ -24,6 +25,7 @@ class Preparing:
     Args:
         reader: where the card is; its selected application is the one of the image.
         card: image of the card.
+        journal: notes the exchanges; None: one of the transaction's own.
 
     Raises:
         UsageError: the card's product is not known.
@@ -31,12 +33,16 @@ class Preparing:
     Attributes:
         card: the image.
         channel: the way to the card.
+        journal: the exchanges so far, with the card and with the crypto module.
         is_session_prepared: what is prepared now will run inside a secure session.
     """
 
-    def __init__(self, reader: Reader | CardChannel, card: CalypsoCard) -> None:
+    def __init__(
+        self, reader: Reader | CardChannel, card: CalypsoCard, *, journal: Journal | None = None
+    ) -> None:
         card.require_identified()
         self.card = card
+        self.journal = Journal() if journal is None else journal
         self.channel = CardChannel.over(reader)
         self._cla = card.traits.cla
         self._payload_max_bytes = card.payload_max_bytes

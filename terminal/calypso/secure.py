@@ -42,6 +42,7 @@ from cardbench.protocol.errors import (
     ProtocolError,
     ReaderError,
     SessionBufferOverflow,
+    SessionState,
     UsageError,
 )
 from cardbench.terminal.calypso.commands.base import OK
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from cardbench.terminal.calypso.setting import SymmetricSecuritySetting
     from cardbench.terminal.card.channel import CardChannel
     from cardbench.terminal.card.handle import Handle
+    from cardbench.terminal.card.journal import Journal
     from cardbench.terminal.card.requests import ApduRequest
     from cardbench.terminal.readers.reader import Reader
 
@@ -98,9 +100,14 @@ class SecureSymmetricTransactionManager(SecureCommands):
     """
 
     def __init__(
-        self, reader: Reader | CardChannel, card: CalypsoCard, setting: SymmetricSecuritySetting
+        self,
+        reader: Reader | CardChannel,
+        card: CalypsoCard,
+        setting: SymmetricSecuritySetting,
+        *,
+        journal: Journal | None = None,
     ) -> None:
-        super().__init__(reader, card, setting)
+        super().__init__(reader, card, setting, journal=journal)
         self._payload_max_bytes = min(
             self._payload_max_bytes,
             setting.crypto.max_card_apdu_length_supported - _APDU_HEADER_BYTES,
@@ -122,6 +129,7 @@ class SecureSymmetricTransactionManager(SecureCommands):
         self._unread: list[tuple[Command[Any], Deferred[bytes]]] = []
         self._owed: list[Deferred[bool]] = []
         self._has_committed = False
+        self._close: SessionState | None = None  # what is known of a Close that was sent
 
     # Session
 
@@ -253,9 +261,11 @@ class SecureSymmetricTransactionManager(SecureCommands):
             InvalidCardMac: the card is no genuine one, or both lost their synchronisation.
             CardMacNotVerifiable: the card committed, but the module cannot be reached to check it.
 
-        After any of them no session is open any more.
+        After any of them no session is open any more; the error's `session_state` says what the card has
+        made of it.
         """
         queue, self._queue = self._queue, []
+        self._close = None
         try:
             block = self._complete_all(queue)
             if block:
@@ -267,17 +277,21 @@ class SecureSymmetricTransactionManager(SecureCommands):
             self._crypto.synchronize()
         except BaseException as error:
             self._queue = queue
-            self._drop_queue(
-                error
-                if isinstance(error, CardbenchError)
-                else UsageError(f"interrupted: {error!r}")
-            )
+            if isinstance(error, CardbenchError):
+                error.session_state = self._session_state()
+                self._drop_queue(error)
+            else:
+                self._drop_queue(UsageError(f"interrupted: {error!r}"))
             if not isinstance(error, CardMacNotVerifiable):
                 self._abort(link_is_up=not isinstance(error, ReaderError))
             raise
         finally:
             if channel_control is ChannelControl.CLOSE_AFTER and self.channel.is_open:
                 self.channel.close()
+
+    def _session_state(self) -> SessionState | None:
+        """Say what the card makes of the session; one that is still open will be aborted."""
+        return self._close or (SessionState.ABORTED if self._may_be_open else None)
 
     # Completing commands. Each of these returns the block, to be sent later, with the command in it.
 
@@ -485,7 +499,7 @@ class SecureSymmetricTransactionManager(SecureCommands):
             requests = [self._travelling(command) for command in block]
         try:
             responses: Sequence[bytes] = self.channel.transmit(
-                requests, channel_control, digested=self._may_be_open
+                requests, channel_control, digested=self._may_be_open, observer=self.journal
             )
         except (CardError, ReaderError, ProtocolError) as error:
             responses = error.responses[:-1] if isinstance(error, CardError) else error.responses
@@ -493,11 +507,19 @@ class SecureSymmetricTransactionManager(SecureCommands):
             stopped_at = block[len(responses)]
             if isinstance(stopped_at, Ratification) and isinstance(error, ReaderError):
                 return  # the card has closed its session: it may leave
+            if (
+                isinstance(stopped_at, CloseSecureSession)
+                and not isinstance(error, CardError)
+                and len(error.commands) > len(responses)
+            ):
+                self._close = SessionState.UNKNOWN
             if isinstance(error, CardError):
                 stopped_at.refused(self.card, error.sw)
                 if isinstance(stopped_at, OpenSecureSession):
                     self._may_be_open = False
             raise
+        if any(isinstance(command, CloseSecureSession) for command in block):
+            self._close = SessionState.COMMITTED
         self._take_all(block, responses)
 
     def _travelling(self, command: Command[Any]) -> ApduRequest:
@@ -598,6 +620,7 @@ class SecureSymmetricTransactionManager(SecureCommands):
         """Start the session with the answer to Open."""
         card = self.card
         self._backup = card.backup()
+        self._close = None
         self._postponed.clear()
         command.accept(card, response)
         opening = command.answer
@@ -644,7 +667,7 @@ class SecureSymmetricTransactionManager(SecureCommands):
         """End a session that may be open on the card; take the image back."""
         if self._may_be_open and link_is_up and self.channel.is_open:
             with contextlib.suppress(ReaderError, ProtocolError):
-                self.channel.transmit((AbortSecureSession(self._cla),))
+                self.channel.transmit((AbortSecureSession(self._cla),), observer=self.journal)
         self._end()
 
     def _end(self) -> None:

@@ -20,7 +20,7 @@ from cardbench.terminal.calypso.commands.stored_value import (
     SvReload,
     SvState,
 )
-from cardbench.terminal.calypso.transaction import TransactionManager
+from cardbench.terminal.calypso.transaction import TransactionManager, extension_of
 
 if TYPE_CHECKING:
     from cardbench.terminal.calypso.card import CalypsoCard
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cardbench.terminal.calypso.setting import SymmetricSecuritySetting
     from cardbench.terminal.card.channel import CardChannel
     from cardbench.terminal.card.handle import Handle
+    from cardbench.terminal.card.journal import Journal
     from cardbench.terminal.crypto.symmetric import SymmetricCryptoTransaction
     from cardbench.terminal.readers.reader import Reader
 
@@ -43,6 +44,7 @@ class SecureCommands(TransactionManager):
         reader: where the card is.
         card: image of the card.
         setting: options and keys.
+        journal: notes the exchanges with card and crypto module; None: one of the transaction's own.
 
     Raises:
         UsageError: the card's product is not known.
@@ -51,9 +53,14 @@ class SecureCommands(TransactionManager):
     _wants_extended_mode = False
 
     def __init__(
-        self, reader: Reader | CardChannel, card: CalypsoCard, setting: SymmetricSecuritySetting
+        self,
+        reader: Reader | CardChannel,
+        card: CalypsoCard,
+        setting: SymmetricSecuritySetting,
+        *,
+        journal: Journal | None = None,
     ) -> None:
-        super().__init__(reader, card)
+        super().__init__(reader, card, journal=journal)
         self.setting = setting
         self._is_extended = (
             self._wants_extended_mode
@@ -61,7 +68,7 @@ class SecureCommands(TransactionManager):
             and setting.crypto.is_extended_mode_supported
         )
         self._crypto: SymmetricCryptoTransaction = setting.crypto.create_card_transaction(
-            card.require_identified(), use_extended_mode=self._is_extended
+            card.require_identified(), use_extended_mode=self._is_extended, journal=self.journal
         )
         self._last_processed: Command[Any] | None = None
         self._is_encryption_prepared = False
@@ -73,9 +80,7 @@ class SecureCommands(TransactionManager):
         Raises:
             UsageError: this module has no such extension.
         """
-        if isinstance(self._crypto, kind):
-            return self._crypto
-        raise UsageError(f"the crypto module has no extension {kind.__name__}")
+        return extension_of(self._crypto, kind)
 
     # The application
 

@@ -11,9 +11,15 @@ Source: terminal-api §11, §12.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from cardbench.protocol.errors import CardbenchError, CardError, ProtocolError, ReaderError
+from cardbench.protocol.errors import (
+    CardbenchError,
+    CardError,
+    ProtocolError,
+    ReaderError,
+    UsageError,
+)
 from cardbench.terminal.calypso.counter_commands import CounterCommands
 from cardbench.terminal.calypso.data_objects import DataObjectCommands
 from cardbench.terminal.calypso.file_commands import FileCommands
@@ -27,6 +33,19 @@ if TYPE_CHECKING:
     from cardbench.terminal.calypso.commands.base import Command
     from cardbench.terminal.readers.reader import Traffic
 
+ExtensionT = TypeVar("ExtensionT")
+
+
+def extension_of(crypto: object, kind: type[ExtensionT]) -> ExtensionT:
+    """Return what a crypto module offers beyond sessions.
+
+    Raises:
+        UsageError: it has no such extension.
+    """
+    if isinstance(crypto, kind):
+        return crypto
+    raise UsageError(f"the crypto module has no extension {kind.__name__}")
+
 
 class TransactionManager(
     FileCommands, CounterCommands, PinCommands, PurseLogCommands, DataObjectCommands
@@ -37,6 +56,15 @@ class TransactionManager(
     def traffic(self) -> Traffic:
         """Exchanges and APDUs with the card's reader so far."""
         return self.channel.traffic
+
+    @property
+    def audit_data(self) -> list[bytes]:
+        """Every command and answer of card and crypto module as it was; see `Journal.audit_data`."""
+        return self.journal.audit_data
+
+    def sequence(self, *, with_bytes: bool = False) -> str:
+        """Tell the exchanges so far as a numbered list, secrets masked; see `Journal.to_text`."""
+        return self.journal.to_text(with_bytes=with_bytes)
 
     # Processing
 
@@ -63,7 +91,7 @@ class TransactionManager(
     def _send(self, block: Sequence[Command[Any]], channel_control: ChannelControl) -> None:
         """Send a block: one exchange; take what was answered, also when it stopped early."""
         try:
-            responses = self.channel.transmit(block, channel_control)
+            responses = self.channel.transmit(block, channel_control, observer=self.journal)
         except (CardError, ReaderError, ProtocolError) as error:
             answered = error.responses[:-1] if isinstance(error, CardError) else error.responses
             for command, response in zip(block, answered, strict=False):

@@ -8,6 +8,7 @@ from cardbench.terminal.card.extension import (
     SmartCard,
 )
 from cardbench.terminal.card.handle import Handle
+from cardbench.terminal.card.journal import Exchange, Journal, JournalEntry
 from cardbench.terminal.card.requests import (
     SUCCESS,
     ApduRequest,
@@ -24,7 +25,10 @@ __all__ = [
     "CardSelectionRequest",
     "CardSelectionResponse",
     "ChannelControl",
+    "Exchange",
     "Handle",
+    "Journal",
+    "JournalEntry",
     "Observer",
     "PlainRequest",
     "SecretRequest",

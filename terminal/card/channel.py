@@ -22,7 +22,7 @@ Source: terminal-api §6, §7; calypso-card §1.7, §5.2.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from cardbench.protocol.calypso.ins import CalypsoIns
 from cardbench.protocol.errors import CardError, ProtocolError, ReaderError, UsageError
@@ -33,7 +33,9 @@ from cardbench.terminal.readers.reader import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import TracebackType
 
+    from cardbench.protocol.errors import CardbenchError
     from cardbench.terminal.card.requests import ApduRequest
     from cardbench.terminal.readers.reader import Reader
 
@@ -51,14 +53,18 @@ _CHANNEL_BITS = 0x03
 
 
 class Observer(Protocol):
-    """Sees every APDU of a channel, in order."""
+    """Sees the exchanges of a channel, in order; a `Journal` is one."""
 
-    def exchange_begins(self, channel: CardChannel) -> None:
-        """Note that a new exchange starts."""
-        ...
+    def exchange(
+        self, channel: CardChannel, requests: Sequence[ApduRequest], responses: Sequence[bytes]
+    ) -> None:
+        """Note an exchange that has ended.
 
-    def apdu(self, channel: CardChannel, request: ApduRequest, response: bytes) -> None:
-        """Note a command and its whole answer."""
+        Args:
+            channel: where.
+            requests: the commands that were sent.
+            responses: their whole answers; the last one is missing if the link failed.
+        """
         ...
 
 
@@ -67,6 +73,7 @@ class CardChannel:
 
     Attributes:
         reader: the reader.
+        party: who sits at the other end, in a word: `card`, `SAM`.
         observer: sees what goes over the channel; None: nobody looks.
         exchanges: groups sent so far.
         apdus: commands sent so far, GET RESPONSE and repeats included.
@@ -75,6 +82,7 @@ class CardChannel:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
+        self.party = "card"
         self.observer: Observer | None = None
         self.exchanges = 0
         self.apdus = 0
@@ -88,6 +96,20 @@ class CardChannel:
     def over(cls, reader: Reader | CardChannel) -> CardChannel:
         """Return `reader` if it is a channel already, else a new channel over it."""
         return reader if isinstance(reader, CardChannel) else cls(reader)
+
+    def __enter__(self) -> Self:
+        """Open the physical channel for a `with` block. Raises as `open`."""
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the physical channel."""
+        self.close()
 
     @property
     def name(self) -> str:
@@ -188,6 +210,7 @@ class CardChannel:
         *,
         must_succeed: int = ALL,
         digested: bool = False,
+        observer: Observer | None = None,
     ) -> list[bytes]:
         """Send a group of commands: one exchange.
 
@@ -196,6 +219,7 @@ class CardChannel:
             channel_control: whether the physical channel is closed afterwards.
             must_succeed: for how many of the first requests the stop rule holds.
             digested: the commands count byte for byte; `6Cxx` does not change them.
+            observer: sees this exchange, besides the channel's own observer.
 
         Returns:
             One response for each request, data and status word.
@@ -203,22 +227,34 @@ class CardChannel:
         Raises:
             CardError: a status word was no success; `responses` holds all answers, this one last.
             ReaderError: the link failed; `responses` holds the answers before.
+
+        The error's `commands` are those that were sent, and `is_response_complete` says whether all of
+        the group were answered.
         """
         if self._atr is None:
             self.open()
         self.exchanges += 1
         responses: list[bytes] = []
+        sent = requests
         try:
             self._send_all(requests, responses, must_succeed, digested=digested)
-        except CardError:
+        except CardError as error:
+            sent = requests[: len(responses)]
+            _complete_error(error, requests, sent, responses)
             if channel_control is ChannelControl.CLOSE_AFTER:
                 self.close()
             raise
         except (ReaderError, ProtocolError) as error:  # the card's state is unknown: start anew
-            error.responses = tuple(responses)
+            sent = requests[: len(responses) + 1]
+            _complete_error(error, requests, sent, responses)
             with contextlib.suppress(ReaderError):
                 self.close()
             raise
+        finally:
+            if self.observer is not None:
+                self.observer.exchange(self, sent, responses)
+            if observer is not None and observer is not self.observer:
+                observer.exchange(self, sent, responses)
         if channel_control is ChannelControl.CLOSE_AFTER:
             self.close()
         return responses
@@ -232,9 +268,6 @@ class CardChannel:
         digested: bool,
     ) -> None:
         """Send the requests; add their answers to `responses` as they come."""
-        observer = self.observer
-        if observer is not None:
-            observer.exchange_begins(self)
         send = self._send
         for request in requests:
             command = request.apdu
@@ -247,16 +280,12 @@ class CardChannel:
                 response = self._complete(command, response, request, digested=digested)
                 is_ok = response[-2:] == _OK
             responses.append(response)
-            if observer is not None:
-                observer.apdu(self, request, response)
             if not is_ok and len(responses) <= must_succeed:
                 sw = response[-2] << 8 | response[-1]
                 if sw not in request.success:
-                    error = CardError.of(
+                    raise CardError.of(
                         sw, request.describe(), sorted(request.success, reverse=True)
                     )
-                    error.responses = tuple(responses)
-                    raise error
 
     def _complete(
         self, command: bytes, response: bytes, request: ApduRequest, *, digested: bool
@@ -295,6 +324,18 @@ class CardChannel:
         self.apdus += 1
         _check(request, response)
         return response
+
+
+def _complete_error(
+    error: CardbenchError,
+    requests: Sequence[ApduRequest],
+    sent: Sequence[ApduRequest],
+    responses: Sequence[bytes],
+) -> None:
+    """Let an error carry what was sent and what came."""
+    error.responses = tuple(responses)
+    error.commands = tuple(request.describe() for request in sent)
+    error.is_response_complete = len(responses) == len(requests)
 
 
 def _check_protocol(physical: str) -> None:

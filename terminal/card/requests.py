@@ -79,11 +79,13 @@ class SecretRequest(NamedTuple):
 
     Attributes:
         apdu, success, name: as for `PlainRequest`.
+        hides_answer: the answer's data must not be shown either.
     """
 
     apdu: bytes
     success: frozenset[int] = SUCCESS
     name: str = "command"
+    hides_answer: bool = False
 
     def describe(self) -> str:
         """Name, header, and as many asterisks as there are data bytes."""

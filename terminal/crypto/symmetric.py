@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cardbench.protocol.errors import CardbenchError
+    from cardbench.terminal.card.journal import Journal
 
 T = TypeVar("T")
 
@@ -210,13 +211,15 @@ class SymmetricCryptoFactory(Protocol):
         ...
 
     def create_card_transaction(
-        self, diversifier: bytes, *, use_extended_mode: bool
+        self, diversifier: bytes, *, use_extended_mode: bool, journal: Journal | None = None
     ) -> SymmetricCryptoTransaction:
         """Return the crypto side for one card.
 
         Args:
             diversifier: 8 bytes, the card's full serial number.
             use_extended_mode: the card's sessions are extended ones.
+            journal: where a module that exchanges commands notes them, so that the transaction can tell
+                its whole sequence; None: nowhere. A module without exchanges ignores it.
 
         Raises:
             UsageError: extended mode is asked of a module that does not have it.

@@ -14,6 +14,7 @@ from cardbench.protocol.errors import CardbenchError, UsageError
 from cardbench.protocol.hexadecimal import from_hex
 from cardbench.terminal.card.channel import CardChannel
 from cardbench.terminal.card.handle import Handle
+from cardbench.terminal.card.journal import Journal
 from cardbench.terminal.card.requests import SUCCESS, ChannelControl
 
 if TYPE_CHECKING:
@@ -87,12 +88,21 @@ class GenericTransaction:
     Args:
         reader: where the card is.
         card: its image.
+        journal: notes the exchanges; None: one of the transaction's own.
+
+    Attributes:
+        card: the image.
+        channel: the way to the card.
+        journal: the exchanges so far.
 
     Not thread-safe: one transaction, one thread.
     """
 
-    def __init__(self, reader: Reader | CardChannel, card: GenericCard) -> None:
+    def __init__(
+        self, reader: Reader | CardChannel, card: GenericCard, *, journal: Journal | None = None
+    ) -> None:
         self.card = card
+        self.journal = Journal() if journal is None else journal
         self.channel = CardChannel.over(reader)
         self._queue: list[PreparedApdu] = []
         self._responses: tuple[bytes, ...] = ()
@@ -106,6 +116,10 @@ class GenericTransaction:
     def responses(self) -> tuple[bytes, ...]:
         """Answers to the commands processed last, status words included."""
         return self._responses
+
+    def sequence(self, *, with_bytes: bool = False) -> str:
+        """Tell the exchanges so far as a numbered list; see `Journal.to_text`."""
+        return self.journal.to_text(with_bytes=with_bytes)
 
     def prepare_apdu(self, apdu: bytes | str) -> Handle[ApduAnswer]:
         """Queue an encoded command: bytes, or hexadecimal text.
@@ -152,7 +166,10 @@ class GenericTransaction:
                 self.channel.close()
             return
         try:
-            self._take(queue, self.channel.transmit(queue, channel_control, must_succeed=0))
+            responses = self.channel.transmit(
+                queue, channel_control, must_succeed=0, observer=self.journal
+            )
+            self._take(queue, responses)
         except CardbenchError as error:
             self._take(queue, list(error.responses))
             for command in queue:

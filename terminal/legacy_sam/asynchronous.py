@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cardbench.protocol.calypso.ins import SamIns
 from cardbench.protocol.errors import ProtocolError, UsageError
+from cardbench.terminal.card.journal import Journal
 from cardbench.terminal.card.requests import SUCCESS, ChannelControl
 from cardbench.terminal.legacy_sam import writing
 from cardbench.terminal.legacy_sam.link import CHALLENGE_BYTES, SamLink
 from cardbench.terminal.legacy_sam.sam import KeyParameter, LegacySam, SystemKeyType
-from cardbench.terminal.legacy_sam.secure_write import PreparedWrite, WriteCommands
+from cardbench.terminal.legacy_sam.secure_write import CONTROL_SAM, PreparedWrite, WriteCommands
 from cardbench.terminal.legacy_sam.transaction import SamTransaction, nothing
 
 if TYPE_CHECKING:
@@ -139,14 +140,19 @@ class SamAsyncCreator(WriteCommands):
     Args:
         context: what the target's side exported.
         setting: the control SAM.
+        journal: notes the exchanges with the control SAM; None: one of the transaction's own.
 
     Raises:
         MalformedSamDocument: the context is none.
     """
 
-    def __init__(self, context: str, setting: SamSecuritySetting) -> None:
+    def __init__(
+        self, context: str, setting: SamSecuritySetting, *, journal: Journal | None = None
+    ) -> None:
         self.context = import_context(context)
+        self.journal = Journal() if journal is None else journal
         self._control = SamLink.of(setting.control_reader, setting.control_sam)
+        self._control.channel.party = CONTROL_SAM
         self._queue: list[PreparedWrite] = []
         self._changes: dict[int, dict[int, writing.CounterConfiguration]] = {}
 
@@ -183,6 +189,7 @@ class SamAsyncCreator(WriteCommands):
             for record, changes in sorted(self._changes.items())
         ]
         control, context = self._control, self.context
+        control.journal = self.journal
         image = LegacySam(b"")
         blocks = []
         for index, sealed in enumerate(objects):
@@ -199,6 +206,7 @@ class SamAsyncCreator(WriteCommands):
             sealed.command(CLA_WRITE_CEILINGS, block.result(), is_static=True)
             for sealed, block in zip(objects, blocks, strict=True)
         ]
+        control.journal = None
         self._queue.clear()
         self._changes.clear()
         return json.dumps(
@@ -230,13 +238,21 @@ class SamAsyncExecutor(SamTransaction):
         reader: where the target SAM is.
         sam: its image.
         commands: what the control side exported.
+        journal: notes the exchanges; None: one of the transaction's own.
 
     Raises:
         MalformedSamDocument: the commands are none.
     """
 
-    def __init__(self, reader: Reader | CardChannel, sam: LegacySam, commands: str) -> None:
-        super().__init__(reader, sam)
+    def __init__(
+        self,
+        reader: Reader | CardChannel,
+        sam: LegacySam,
+        commands: str,
+        *,
+        journal: Journal | None = None,
+    ) -> None:
+        super().__init__(reader, sam, journal=journal)
         document = _load(commands)
         try:
             self._commands = [
@@ -256,6 +272,7 @@ class SamAsyncExecutor(SamTransaction):
             CryptoModuleUnreachable: the link failed.
         """
         commands, self._commands = self._commands, []
+        self._link.journal = self.journal
         try:
             for apdu, name in commands:
                 self._link.ask(apdu, name, nothing)

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from cardbench.terminal.legacy_sam.sam import LegacySam
     from cardbench.terminal.readers.reader import Reader
 
-_CA_CERTIFICATE_P1P2: Final = (0xDF, 0x43)
 _ALL: Final = 0xFF  # Le; the SAM announces what is left with 61xx
+GET_CA_CERTIFICATE: Final = bytes((SamIns.GET_DATA, 0xDF, 0x43, _ALL))
+"""Get Data of the CA certificate, without class byte."""
 _KEY_PAIR_LE: Final = 0x63
 _CA_CERTIFICATE_HEAD: Final = bytes.fromhex("DF43820180")
 _KEY_PAIR_HEAD: Final = bytes.fromhex("DF3C60")
@@ -113,13 +114,15 @@ class SamCertification:
         self._link = SamLink.of(reader, sam)
 
     def get_ca_certificate(self) -> Deferred[bytes]:
-        """Queue Get Data; the result is the CA certificate, 384 bytes.
+        """Queue Get Data; the result is the CA certificate, 384 bytes, and is in the SAM's image too.
 
         `result` raises CryptoModuleError where the SAM has none.
         """
-        request = bytes((self._link.cla, SamIns.GET_DATA, *_CA_CERTIFICATE_P1P2, _ALL))
-        decode = _object(_CA_CERTIFICATE_HEAD, CA_CERTIFICATE_SIZE_BYTES, "CA certificate")
-        return self._link.ask(request, "Get Data (CA certificate)", decode)
+        request = bytes((self._link.cla,)) + GET_CA_CERTIFICATE
+        sam = self._link.sam
+        return self._link.ask(
+            request, "Get Data (CA certificate)", lambda answer: take_ca_certificate(sam, answer)
+        )
 
     def generate_card_key_pair(self) -> Deferred[bytes]:
         """Queue Card Generate Asymmetric Key Pair; the result is X ‖ Y ‖ private scalar, 96 bytes.
@@ -130,7 +133,7 @@ class SamCertification:
         header = bytes((link.cla, SamIns.GENERATE_ASYMMETRIC_KEY_PAIR, 0x80, 0, len(CURVE_OID)))
         request = header + CURVE_OID + bytes((_KEY_PAIR_LE,))
         decode = _object(_KEY_PAIR_HEAD, KEY_PAIR_SIZE_BYTES, "card key pair")
-        return link.ask(request, "Card Generate Asymmetric Key Pair", decode)
+        return link.ask(request, "Card Generate Asymmetric Key Pair", decode, hides_answer=True)
 
     def compute_card_certificate(self, request: CardCertificateRequest) -> Deferred[bytes]:
         """Queue PSO Compute Certificate; the result is the card certificate, 316 bytes.
@@ -142,6 +145,18 @@ class SamCertification:
         header = bytes((self._link.cla, SamIns.PSO, 0xEE, 0xAC, len(data)))
         decode = _object(_CARD_CERTIFICATE_HEAD, CARD_CERTIFICATE_SIZE_BYTES, "card certificate")
         return self._link.ask(header + data + bytes((_ALL,)), "PSO Compute Certificate", decode)
+
+
+def take_ca_certificate(sam: LegacySam, response: bytes) -> bytes:
+    """Take the answer to `GET_CA_CERTIFICATE` into the SAM's image; return the certificate.
+
+    Raises:
+        MalformedCardData: it is none.
+    """
+    sam.ca_certificate = raw = _object(
+        _CA_CERTIFICATE_HEAD, CA_CERTIFICATE_SIZE_BYTES, "CA certificate"
+    )(response)
+    return raw
 
 
 def _object(head: bytes, size: int, name: str) -> Callable[[bytes], bytes]:

@@ -21,6 +21,7 @@ from cardbench.terminal.legacy_sam.signatures import CardTransactionLegacySamExt
 
 if TYPE_CHECKING:
     from cardbench.terminal.card.channel import CardChannel
+    from cardbench.terminal.card.journal import Journal
     from cardbench.terminal.legacy_sam.sam import LegacySam
     from cardbench.terminal.readers.reader import Reader
 
@@ -88,10 +89,11 @@ class LegacySamCryptoFactory:
 
     def pre_init_terminal_session_context(self) -> None:
         """Get the challenge of the next session now."""
+        self._link.journal = None  # no transaction's
         self._link.fetch_challenge()
 
     def create_card_transaction(
-        self, diversifier: bytes, *, use_extended_mode: bool
+        self, diversifier: bytes, *, use_extended_mode: bool, journal: Journal | None = None
     ) -> LegacySamCardTransaction:
         """Return the crypto side for one card."""
         if use_extended_mode and not self.is_extended_mode_supported:
@@ -101,6 +103,7 @@ class LegacySamCryptoFactory:
             diversifier,
             is_extended=use_extended_mode,
             digest_max_bytes=self._digest_max_bytes,
+            journal=journal,
         )
 
 
@@ -108,10 +111,17 @@ class LegacySamCardTransaction(CardTransactionLegacySamExtension):
     """Implements `SymmetricCryptoTransaction` on a SAM, for one card; signs data as an extension."""
 
     def __init__(
-        self, link: SamLink, diversifier: bytes, *, is_extended: bool, digest_max_bytes: int
+        self,
+        link: SamLink,
+        diversifier: bytes,
+        *,
+        is_extended: bool,
+        digest_max_bytes: int,
+        journal: Journal | None,
     ) -> None:
         super().__init__()
-        self._link = link
+        self._shared_link = link
+        self._journal = journal
         self._diversifier = diversifier
         self._is_extended = is_extended
         self._digest_max_bytes = digest_max_bytes
@@ -120,6 +130,12 @@ class LegacySamCardTransaction(CardTransactionLegacySamExtension):
         self._init: bytes | None = None
         self._elements: list[bytes] = []
         self._is_encrypting = False
+
+    @property
+    def _link(self) -> SamLink:  # type: ignore[override] # each use says whose the exchanges are
+        link = self._shared_link
+        link.journal = self._journal
+        return link
 
     # Session
 
@@ -155,7 +171,7 @@ class LegacySamCardTransaction(CardTransactionLegacySamExtension):
             return None
         self._push_digest()
         request = self._link.digest_update_ciphered_header + _BYTE[len(apdu)] + apdu
-        return self._link.ask_data(request, "Digest Update")
+        return self._link.ask_data(request, "Digest Update", is_secret=True)
 
     def finalize_terminal_session_mac(self) -> Deferred[bytes]:
         """Queue what is kept, and Digest Close."""
@@ -211,14 +227,14 @@ class LegacySamCardTransaction(CardTransactionLegacySamExtension):
             length = len(element) + 1
             if len(packed) + length > limit:
                 if packed:
-                    link.push(header + _BYTE[len(packed)] + packed, "Digest Update Multiple")
+                    link.push_digest(header + _BYTE[len(packed)] + packed, "Digest Update Multiple")
                     packed = b""
                 if length > limit:
                     self._push_element(element)
                     continue
             packed += _BYTE[length - 1] + element
         if packed:
-            link.push(header + _BYTE[len(packed)] + packed, "Digest Update Multiple")
+            link.push_digest(header + _BYTE[len(packed)] + packed, "Digest Update Multiple")
 
     def _push_element(self, element: bytes) -> None:
         if len(element) > self._digest_max_bytes:
@@ -226,7 +242,7 @@ class LegacySamCardTransaction(CardTransactionLegacySamExtension):
                 f"a card APDU of {len(element)} bytes; this SAM digests {self._digest_max_bytes}"
             )
         link = self._link
-        link.push(link.digest_update_header + _BYTE[len(element)] + element, "Digest Update")
+        link.push_digest(link.digest_update_header + _BYTE[len(element)] + element, "Digest Update")
 
     # Stored Value
 

@@ -28,6 +28,7 @@ from cardbench.terminal.crypto.symmetric import Deferred
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from cardbench.terminal.card.journal import Journal
     from cardbench.terminal.legacy_sam.sam import LegacySam
     from cardbench.terminal.readers.reader import Reader
 
@@ -52,10 +53,13 @@ class SamLink:
         channel: the way to the SAM.
         sam: its image.
         cla: class byte of every command.
+        journal: notes the exchanges of whoever uses the link now; None: nobody wants to know.
     """
 
     def __init__(self, channel: CardChannel, sam: LegacySam) -> None:
         self.channel = channel
+        channel.party = "SAM"
+        self.journal: Journal | None = None
         self.sam = sam
         self.cla = sam.traits.cla
         self._requests: list[ApduRequest] = []
@@ -84,6 +88,11 @@ class SamLink:
         self._requests.append(_new(PlainRequest, (apdu, SUCCESS, name)))
         self._owed.append(None)
 
+    def push_digest(self, apdu: bytes, name: str) -> None:
+        """Queue a command with what card and terminal have said: there may be a PIN in it."""
+        self._requests.append(_new(SecretRequest, (apdu, SUCCESS, name, False)))
+        self._owed.append(None)
+
     def ask(
         self,
         apdu: bytes,
@@ -92,6 +101,7 @@ class SamLink:
         success: frozenset[int] = SUCCESS,
         *,
         is_secret: bool = False,
+        hides_answer: bool = False,
     ) -> Deferred[T]:
         """Queue a command with a result.
 
@@ -101,10 +111,14 @@ class SamLink:
             decode: makes the result of the whole answer; a named error that it raises is the result's.
             success: status words that are right.
             is_secret: the command's data must not be shown.
+            hides_answer: the answer's data must not be shown, nor the command's.
         """
         deferred: Deferred[T] = Deferred(self.flush)
-        request = SecretRequest if is_secret else PlainRequest
-        self._requests.append(request(apdu, success, name))
+        self._requests.append(
+            SecretRequest(apdu, success, name, hides_answer)
+            if is_secret or hides_answer
+            else PlainRequest(apdu, success, name)
+        )
         self._owed.append((deferred, decode))
         return deferred
 
@@ -129,7 +143,7 @@ class SamLink:
             return
         self._requests, self._owed = [], []
         try:
-            responses = self.channel.transmit(requests)
+            responses = self.channel.transmit(requests, observer=self.journal)
         except (CardError, ReaderError, ProtocolError) as error:
             good = error.responses[:-1] if isinstance(error, CardError) else error.responses
             self._settle(owed, good)

@@ -10,7 +10,7 @@ from enum import Enum, unique
 from typing import TYPE_CHECKING, NamedTuple
 
 from cardbench.protocol.calypso.ins import CLA_SAM, CLA_SAM_LEGACY
-from cardbench.protocol.calypso.sam import COUNTERS, KeyReference, SystemKif
+from cardbench.protocol.calypso.sam import COUNTERS, WORK_KEY_RECORDS, KeyReference, SystemKif
 from cardbench.protocol.errors import UsageError
 
 if TYPE_CHECKING:
@@ -200,7 +200,13 @@ class LegacySam:
         return self.system_keys.get(kind)
 
     def work_key_parameter(self, key: int | tuple[int, int]) -> KeyParameter | None:
-        """Return the parameters of a work key, by record or (KIF, KVC); None when not read."""
+        """Return the parameters of a work key, by record 1…126 or (KIF, KVC); None when not read.
+
+        Raises:
+            UsageError: no such record.
+        """
+        if isinstance(key, int) and key not in WORK_KEY_RECORDS:
+            raise UsageError(f"work key record {key}; allowed: 1 to 126")
         return self.work_keys.get(key)
 
     @property

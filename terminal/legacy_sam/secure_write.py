@@ -31,6 +31,7 @@ from cardbench.terminal.legacy_sam.transaction import (
 
 if TYPE_CHECKING:
     from cardbench.terminal.card.channel import CardChannel
+    from cardbench.terminal.card.journal import Journal
     from cardbench.terminal.crypto.symmetric import Deferred
     from cardbench.terminal.legacy_sam.sam import (
         CounterIncrementAccess,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     )
     from cardbench.terminal.legacy_sam.writing import SealedObject
     from cardbench.terminal.readers.reader import Reader
+
+CONTROL_SAM = "control SAM"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +132,21 @@ class SamSecureWriteTransaction(SamTransaction, ReadCommands, WriteCommands):
         reader: where the target SAM is.
         sam: its image.
         setting: the control SAM.
+        journal: notes the exchanges with both; None: one of the transaction's own.
     """
 
     def __init__(
-        self, reader: Reader | CardChannel, sam: LegacySam, setting: SamSecuritySetting
+        self,
+        reader: Reader | CardChannel,
+        sam: LegacySam,
+        setting: SamSecuritySetting,
+        *,
+        journal: Journal | None = None,
     ) -> None:
-        SamTransaction.__init__(self, reader, sam)
+        SamTransaction.__init__(self, reader, sam, journal=journal)
         ReadCommands.__init__(self)
         self._control = SamLink.of(setting.control_reader, setting.control_sam)
+        self._control.channel.party = CONTROL_SAM
         self._queue: list[PreparedWrite] = []
         self._configured: tuple[int, dict[int, writing.CounterConfiguration], PreparedWrite] | None
         self._configured = None
@@ -241,6 +251,7 @@ class SamSecureWriteTransaction(SamTransaction, ReadCommands, WriteCommands):
         """
         queue, self._queue = self._queue, []
         self._configured = None
+        self._link.journal = self._control.journal = self.journal
         try:
             self._read_what_is_needed(queue)
             done: Deferred[None] | None = None
@@ -257,6 +268,7 @@ class SamSecureWriteTransaction(SamTransaction, ReadCommands, WriteCommands):
                 write.fail(error)
             raise
         finally:
+            self._control.journal = None
             self._reads.clear()
             self._finish(channel_control)
 

@@ -17,6 +17,7 @@ from cardbench.protocol.errors import CardError, MalformedCardData, UsageError
 from cardbench.protocol.status import StatusWord
 from cardbench.terminal.card.extension import CardSelectionRequest
 from cardbench.terminal.card.requests import SUCCESS, ApduRequest, PlainRequest, SecretRequest
+from cardbench.terminal.legacy_sam.certificates import GET_CA_CERTIFICATE, take_ca_certificate
 from cardbench.terminal.legacy_sam.link import CHALLENGE_BYTES, SamLink
 from cardbench.terminal.legacy_sam.reading import (
     SamRead,
@@ -136,6 +137,12 @@ class LegacySamSelection:
         """Read all event counters, their ceilings and configurations."""
         for number in COUNTERS[::COUNTERS_PER_RECORD]:
             self.prepare_read_counter_status(number)
+
+    def prepare_get_ca_certificate(self) -> None:
+        """Read the CA certificate; a SAM that has none fails the selection."""
+        self._add(
+            SamRead(GET_CA_CERTIFICATE, "Get Data (CA certificate)", SUCCESS, take_ca_certificate)
+        )
 
     def _add(self, read: SamRead[Any]) -> None:
         self._reads[read.command] = read

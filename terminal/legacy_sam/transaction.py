@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cardbench.protocol.calypso.ins import SamIns
 from cardbench.protocol.calypso.sam import KEY_LENGTH, LOCK_KIF, SEALED_LENGTH, KeyReference
 from cardbench.protocol.errors import UsageError
+from cardbench.terminal.card.journal import Journal
 from cardbench.terminal.card.requests import ChannelControl
 from cardbench.terminal.legacy_sam.certificates import CardCertificateRequest, SamCertification
 from cardbench.terminal.legacy_sam.link import SamLink
@@ -36,10 +37,18 @@ class SamTransaction:
     Args:
         reader: where the SAM is.
         sam: its image.
+        journal: notes the exchanges; None: one of the transaction's own.
+
+    Attributes:
+        sam: the image.
+        journal: the exchanges so far.
     """
 
-    def __init__(self, reader: Reader | CardChannel, sam: LegacySam) -> None:
+    def __init__(
+        self, reader: Reader | CardChannel, sam: LegacySam, *, journal: Journal | None = None
+    ) -> None:
         self.sam = sam
+        self.journal = Journal() if journal is None else journal
         self._link = SamLink.of(reader, sam)
 
     @property
@@ -47,16 +56,28 @@ class SamTransaction:
         """Exchanges and APDUs with the SAM's reader so far."""
         return self._link.channel.traffic
 
+    @property
+    def audit_data(self) -> list[bytes]:
+        """Every command and answer as it was; see `Journal.audit_data`."""
+        return self.journal.audit_data
+
+    def sequence(self, *, with_bytes: bool = False) -> str:
+        """Tell the exchanges so far as a numbered list, secrets masked; see `Journal.to_text`."""
+        return self.journal.to_text(with_bytes=with_bytes)
+
     def _finish(self, channel_control: ChannelControl) -> None:
+        self._link.journal = None
         if channel_control is ChannelControl.CLOSE_AFTER and self._link.channel.is_open:
             self._link.channel.close()
 
 
 class SamFreeTransaction(SamTransaction, ReadCommands, SignatureCommands):
-    """Transactions that need no control SAM."""
+    """Transactions that need no control SAM. Arguments as for `SamTransaction`."""
 
-    def __init__(self, reader: Reader | CardChannel, sam: LegacySam) -> None:
-        SamTransaction.__init__(self, reader, sam)
+    def __init__(
+        self, reader: Reader | CardChannel, sam: LegacySam, *, journal: Journal | None = None
+    ) -> None:
+        SamTransaction.__init__(self, reader, sam, journal=journal)
         ReadCommands.__init__(self)
         SignatureCommands.__init__(self)
         self._diversifier = sam.serial
@@ -103,6 +124,7 @@ class SamFreeTransaction(SamTransaction, ReadCommands, SignatureCommands):
             CryptoModuleUnreachable: the link failed.
             InvalidSignature: a signature does not verify.
         """
+        self._link.journal = self.journal
         try:
             self._link.flush()
             self._finish_signatures()

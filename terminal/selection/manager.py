@@ -11,8 +11,8 @@ Running and reading are two steps, so that they can happen at two places: `run` 
 `parse` makes the card images of it. A scenario can travel as JSON to a terminal that runs it, and what
 came travels back.
 
-A manager keeps its cases and can be run any number of times, on any reader. It is not thread-safe, but
-for `run`, which changes nothing in it.
+A manager keeps its cases and can be run any number of times, on any reader. It is not thread-safe: it
+keeps what its last run brought, for `export_processed`.
 
 Source: terminal-api §3.4, §5, §6; selection-json §6 (algorithm, and why the channel is closed once).
 """
@@ -28,9 +28,10 @@ from cardbench.terminal.card.requests import PlainRequest
 from cardbench.terminal.selection.selectors import IsoCardSelector
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cardbench.terminal.card.extension import CardSelectionExtension, SmartCard
+    from cardbench.terminal.card.journal import Journal
     from cardbench.terminal.readers.observation import NotificationMode, ObservableCardReader
     from cardbench.terminal.readers.reader import Reader
     from cardbench.terminal.selection.selectors import BasicCardSelector
@@ -123,8 +124,14 @@ class CardSelectionManager:
 
     # Running
 
-    def process(self, reader: Reader | CardChannel) -> CardSelectionResult:
+    def process(
+        self, reader: Reader | CardChannel, *, journal: Journal | None = None
+    ) -> CardSelectionResult:
         """Run the cases on the card in the reader, and make the images.
+
+        Args:
+            reader: where the card is.
+            journal: notes the exchanges.
 
         Raises:
             UsageError: no case was prepared, or one filters on protocols and the reader has none
@@ -132,17 +139,20 @@ class CardSelectionManager:
             ReaderError: no card, or the link failed.
             ProtocolError, CardError: a matching card's answers do not decode.
         """
-        return self.parse(self.run(reader))
+        return self.parse(self.run(reader, journal=journal))
 
-    def run(self, reader: Reader | CardChannel) -> ScheduledResponse:
+    def run(
+        self, reader: Reader | CardChannel, *, journal: Journal | None = None
+    ) -> ScheduledResponse:
         """Run the cases; return what came. Raises as `process`, but for what does not decode."""
         if not self._cases:
             raise UsageError("a selection needs at least one prepared case")
+        self._processed = None
         channel = CardChannel.over(reader)
         atr = channel.open()
         responses: list[CardSelectionResponse] = []
         for case, select in zip(self._cases, self._selects, strict=True):
-            response = _run(case, select, channel, atr)
+            response = _run(case, select, channel, atr, journal)
             responses.append(response)
             if response.has_matched and not self.multiple:
                 break
@@ -224,6 +234,7 @@ class CardSelectionManager:
         scenario = scenario_json.parse_scenario(text)
         self.multiple = scenario.multiple
         self.release_channel = scenario.release_channel
+        self._processed = None
         self._cases.clear()
         self._selects.clear()
         for case in scenario.cases:
@@ -234,7 +245,7 @@ class CardSelectionManager:
         """Write what the last run brought as JSON.
 
         Raises:
-            UsageError: nothing was run yet.
+            UsageError: nothing was run yet, or the last run failed.
         """
         from cardbench.terminal.selection import scenario_json  # noqa: PLC0415 - pydantic is slow
 
@@ -255,7 +266,11 @@ class CardSelectionManager:
 
 
 def _run(
-    case: SelectionCase, select: PlainRequest | None, channel: CardChannel, atr: bytes
+    case: SelectionCase,
+    select: PlainRequest | None,
+    channel: CardChannel,
+    atr: bytes,
+    journal: Journal | None,
 ) -> CardSelectionResponse:
     selector = case.selector
     if selector.protocol is not None and not _has_protocol(channel, selector.protocol):
@@ -265,11 +280,13 @@ def _run(
     requests = case.request.requests
     if select is None:
         must_succeed = len(requests) if case.request.stop_on_unsuccessful else 0
-        responses = channel.transmit(requests, must_succeed=must_succeed) if requests else ()
+        responses: Sequence[bytes] = ()
+        if requests:
+            responses = channel.transmit(requests, must_succeed=must_succeed, observer=journal)
         return CardSelectionResponse(atr, None, has_matched=True, responses=tuple(responses))
     must_succeed = 1 + len(requests) if case.request.stop_on_unsuccessful else 1
     try:
-        answers = channel.transmit((select, *requests), must_succeed=must_succeed)
+        answers = channel.transmit((select, *requests), must_succeed=must_succeed, observer=journal)
     except CardError as error:
         if len(error.responses) > 1:  # not SELECT, but a command that has to succeed
             raise

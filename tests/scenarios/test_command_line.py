@@ -150,6 +150,55 @@ def test_a_plain_pin_is_shown_only_when_asked_for(capsys: pytest.CaptureFixture[
     assert '"command": "0020000004********"' in capsys.readouterr().out
 
 
+def test_a_sequence_tells_exchange_by_exchange(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "sale", "--seed", "1", "--sequence") == 0
+    out = capsys.readouterr().out
+    assert "1  card #1  Select Application: 9000 ok, 36 bytes\n" in out
+    assert "            Close Secure Session: 9000 ok, 4 bytes\n6  SAM #3" in out
+    assert "\n3 exchanges with the card, 3 exchanges with the SAM\n" in out
+    assert run("run", "sale", "--seed", "1", "--sequence", "--json") == 0
+    sequence = read_json(capsys)["sequence"]
+    assert [(one["party"], one["number"]) for one in sequence] == [
+        ("card", 1),
+        ("SAM", 1),
+        ("card", 2),
+        ("SAM", 2),
+        ("card", 3),
+        ("SAM", 3),
+    ]
+    assert sequence[1]["commands"][0]["command"] == "8084000004"
+
+
+def test_a_sequence_counts_what_the_story_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    """`validation-prefetched` fetches a challenge before it is counted."""
+    run("run", "validation-prefetched", "--sequence", "--json")
+    told = read_json(capsys)
+    parties = [one["party"] for one in told["sequence"]]
+    assert parties.count("card") == told["card_exchanges"] == 7
+    assert parties.count("SAM") == told["sam_exchanges"] == 2
+
+
+def test_a_sequence_is_drawn_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "sale", "--seed", "1", "--mermaid") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "sequenceDiagram"
+    assert len([line for line in lines if "->>" in line]) == 6 * 2
+
+
+def test_a_sequence_hides_a_pin_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    run("run", "plain-pin", "--sequence", "--json")
+    assert "0020000004****" in capsys.readouterr().out
+    run("run", "plain-pin", "--sequence", "--json", "--show-secrets")
+    assert "002000000430303030" in capsys.readouterr().out
+
+
+def test_a_story_that_cannot_begin_has_no_sequence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "personal", "--json", "--sequence", "--seed", "1") == 1
+    assert read_json(capsys)["sequence"] == []
+    assert run("run", "personal", "--mermaid", "--seed", "1") == 1
+    assert capsys.readouterr().out == ""
+
+
 def read_json(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     captured = capsys.readouterr()
     content = json.loads(captured.out)

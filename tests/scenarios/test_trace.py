@@ -84,6 +84,8 @@ def test_the_apdus_of_one_reader_are_picked_out() -> None:
         (Role.CARD, "00DADF3C03 0A0B0C", "0A0B0C", "00DADF3C03******"),
         (Role.CARD, "0020000000 0004 3031323300", "30313233", "00200000" + 8 * "**"),  # too
         (Role.SAM, "8020000002 A1A2", "A1A2", "8020000002****"),
+        (Role.SAM, "801280FF06 3079 31323334", "31323334", "801280FF06************"),
+        (Role.SAM, "801A80E002 A1A2", "A1A2", "801A80E002****"),
     ],
 )
 def test_a_secret_in_plain_is_hidden_unless_it_is_asked_for(
@@ -103,6 +105,7 @@ def test_a_secret_in_plain_is_hidden_unless_it_is_asked_for(
         (Role.CARD, "00D8000108 0102030405060708"),  # an enciphered key
         (Role.CARD, "00B2013C00"),
         (Role.SAM, "8014000008 0000000011223344"),
+        (Role.SAM, "8012FFFF05 2174217590"),
         (Role.CARD, ""),
     ],
 )

@@ -23,6 +23,13 @@ T = TypeVar("T")
 
 OK = StatusWord.OK.to_bytes(2)
 
+_SUBJECTS = (
+    ("record", "record"),
+    ("counter", "number"),
+    ("from record", "first"),
+    ("offset", "offset"),
+)
+
 
 class Command(Handle[T]):
     """A prepared command, and the handle of its result.
@@ -83,6 +90,20 @@ class Command(Handle[T]):
                 f"{self.describe()} is prepared, not processed: there is no result yet"
             )
         return self._value
+
+    @property
+    def subject(self) -> str:
+        """What it works on, for whoever reads a sequence: `SFI 07, record 1`; empty: the card."""
+        sfi = getattr(self, "sfi", None)
+        if sfi is None:
+            return ""
+        parts = ["current file" if not sfi else f"SFI {sfi:02X}"]
+        parts += [
+            f"{word} {number}"
+            for word, attribute in _SUBJECTS
+            if (number := getattr(self, attribute, None)) is not None
+        ]
+        return ", ".join(parts)
 
     def describe(self) -> str:
         """Name the command and show its bytes; secrets are masked."""

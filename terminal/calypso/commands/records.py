@@ -165,6 +165,12 @@ class ReadCounter(ReadingCommand[int]):
     record: ClassVar[int] = 1
     __slots__ = ("number", "sfi")
 
+    @property
+    def subject(self) -> str:
+        """File and counters."""
+        counters = "counter 1" if self.number == 1 else f"counters 1 to {self.number}"
+        return f"SFI {self.sfi:02X}, {counters}" if self.sfi else f"current file, {counters}"
+
     def __init__(self, cla: int, sfi: int, number: int, *, is_strict: bool) -> None:
         check_counter(sfi, number)
         check_range("counter number", number, 1, COUNTER_NUMBER_MAX)

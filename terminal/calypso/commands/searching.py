@@ -134,6 +134,11 @@ class SearchRecords(Command[SearchResult]):
         super().__init__(header + data + b"\0")
         self.query = query
 
+    @property
+    def subject(self) -> str:
+        """File and first record."""
+        return f"SFI {self.query.sfi:02X}, from record {self.query.start}"
+
     def accept(self, card: CalypsoCard, response: bytes) -> None:
         """Read the list; take the first record into the image."""
         sw = int.from_bytes(response[-2:])

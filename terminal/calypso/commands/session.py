@@ -85,7 +85,6 @@ class OpenSecureSession(Command[SessionOpening]):
         cla: class byte.
     """
 
-    name: ClassVar[str] = "Open Secure Session"
     is_case_4 = True
     is_digested: ClassVar[bool] = False
     needs_crypto = True
@@ -101,6 +100,17 @@ class OpenSecureSession(Command[SessionOpening]):
         self.is_revision_2 = is_revision_2
         self.merged: ReadRecord | ReadCounter | None = None
         self.open_data = b""
+
+    @property
+    def name(self) -> str:  # type: ignore[override] # it says what is read along
+        """The command, and the read that was merged into it."""
+        merged = self.merged
+        return "Open Secure Session" if merged is None else f"Open Secure Session, {merged.name}"
+
+    @property
+    def subject(self) -> str:
+        """Of the read that was merged into it."""
+        return "" if self.merged is None else self.merged.subject
 
     @property
     def answer(self) -> SessionOpening:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cardbench.protocol.calypso.file_header import EfType, FileHeader
+from cardbench.protocol.calypso.file_header import DirectoryHeader, EfType, FileHeader, FileType
+from cardbench.protocol.calypso.ins import WriteAccessLevel
 from cardbench.protocol.calypso.startup import ProductType
 from cardbench.protocol.errors import UsageError
 from cardbench.terminal.calypso import CalypsoCard
@@ -225,7 +226,7 @@ def test_parts_of_a_record_are_checked() -> None:
     assert file is not None
     data = file.data
     assert (data.content(), data.content(1, 2, 3), data.content(1, 4)) == (b"abcdef", b"cde", b"ef")
-    assert data.content(2) == b""
+    assert data.content(2) == data.content(2, 1, 4) == b""
     for offset, length in ((-1, None), (0, 0), (4, 3), (7, None)):
         with pytest.raises(UsageError):
             data.content(1, offset, length)
@@ -255,3 +256,24 @@ def test_the_image_names_itself_without_its_content() -> None:
 def test_a_card_of_the_first_days_is_recognised() -> None:
     assert card("03080304000200").is_legacy_case_1
     assert not card("03080304000201").is_legacy_case_1
+
+
+def test_a_counter_that_the_record_cuts_off_is_told() -> None:
+    """terminal-api §10.1: no value, and not "unknown" either; the list leaves it out."""
+    image = card()
+    image.take_record(0x19, 1, bytes.fromhex("000005 0000"))
+    file = image.file(0x19)
+    assert file is not None
+    assert file.data.counters == {1: 5}
+    assert file.data.counter(3) is None
+    with pytest.raises(UsageError, match="ends inside counter 2"):
+        file.data.counter(2)
+
+
+@pytest.mark.parametrize("index", [0, 4])
+def test_a_directory_has_three_keys(index: int) -> None:
+    header = DirectoryHeader(0x2000, FileType.DF, bytes(4), bytes(4), 0, b"abc", b"def")
+    assert (header.kif(WriteAccessLevel.DEBIT), header.kvc(1)) == (ord("f"), ord("a"))
+    for look in (header.kif, header.kvc):
+        with pytest.raises(UsageError, match="1 to 3"):
+            look(index)

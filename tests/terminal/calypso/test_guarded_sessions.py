@@ -36,6 +36,7 @@ from cardbench.terminal.crypto import Deferred, SvCommandData, SvSecurityData
 from cardbench.terminal.selection import CardSelectionManager, IsoCardSelector
 
 if TYPE_CHECKING:
+    from cardbench.terminal.card import Journal
     from cardbench.terminal.readers import ScriptedReader
 
 DEBIT = WriteAccessLevel.DEBIT
@@ -72,7 +73,10 @@ class StubModule:
 
     def pre_init_terminal_session_context(self) -> None: ...
 
-    def create_card_transaction(self, diversifier: bytes, *, use_extended_mode: bool) -> Any:  # noqa: ANN401
+    def create_card_transaction(
+        self, diversifier: bytes, *, use_extended_mode: bool, journal: Journal
+    ) -> Any:  # noqa: ANN401
+        del journal  # it exchanges nothing
         assert len(diversifier) == 8
         assert use_extended_mode is self.extended
         return self

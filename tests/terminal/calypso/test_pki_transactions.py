@@ -13,13 +13,16 @@ from cardbench.protocol.calypso.fci import Fci
 from cardbench.protocol.calypso.ins import DataObject
 from cardbench.protocol.calypso.startup import StartupInformation
 from cardbench.protocol.errors import (
+    CardbenchError,
     CardRemoved,
     CertificateExpired,
     DataNotFound,
     InvalidCardSignature,
     MalformedCardData,
+    NotSupported,
     RecordNotFound,
     SessionBufferOverflow,
+    SessionState,
     UnknownIssuer,
     UsageError,
 )
@@ -30,7 +33,7 @@ from cardbench.terminal.calypso import (
     SecurePkiModeTransactionManager,
 )
 from cardbench.terminal.card import CardChannel, ChannelControl
-from cardbench.terminal.crypto.pki import CalypsoPki
+from cardbench.terminal.crypto.pki import CalypsoPki, PkiSession
 
 if TYPE_CHECKING:
     from cardbench.terminal.readers import ScriptedReader
@@ -316,9 +319,18 @@ def test_misuse_is_refused_at_once(scripted: type[ScriptedReader]) -> None:
         transaction.prepare_open_secure_session()
     with pytest.raises(UsageError, match="outside"):
         transaction.prepare_get_data(DataObject.CARD_PUBLIC_KEY)
-    with pytest.raises(UsageError, match="has no PKI mode"):
+    with pytest.raises(NotSupported, match="has no PKI mode"):
         SecurePkiModeTransactionManager(reader, image(0x20), setting())
     transaction.cancel()
+
+
+def test_what_the_library_offers_beyond_sessions_is_asked_for_by_type(
+    scripted: type[ScriptedReader],
+) -> None:
+    transaction = SecurePkiModeTransactionManager(scripted(), image(), setting())
+    assert transaction.crypto_extension(PkiSession) is transaction._crypto
+    with pytest.raises(UsageError, match="no extension str"):
+        transaction.crypto_extension(str)
 
 
 def test_session_buffer_is_accounted_for(scripted: type[ScriptedReader]) -> None:
@@ -412,3 +424,31 @@ def test_objects_that_cannot_be_are_refused_at_once(scripted: type[ScriptedReade
     plain = FreeTransactionManager(scripted(), image(0x20))
     with pytest.raises(UsageError, match="no PKI mode"):
         plain.prepare_generate_asymmetric_key_pair()
+
+
+def test_the_state_of_a_pki_session(scripted: type[ScriptedReader]) -> None:
+    certificates = (*GET_CARD_CERTIFICATE, *GET_CA_CERTIFICATE)
+    forged = (CLOSE, "00" * 64 + "9000")
+    for script, state in (
+        ((*SESSION[:2], (CLOSE, CardRemoved("gone"))), SessionState.UNKNOWN),
+        ((*SESSION[:2], forged), SessionState.COMMITTED),
+        ((SESSION[0], (SESSION[1][0], CardRemoved("gone"))), SessionState.ABORTED),
+        ((SESSION[0], (SESSION[1][0], "6A83"), forged), SessionState.COMMITTED),  # Close and abort
+        ((SESSION[0], (SESSION[1][0], "6A83"), (CLOSE, "6985")), SessionState.ABORTED),
+        (((SESSION[0][0], "6985"),), None),
+    ):
+        reader = scripted(*certificates, *script)
+        transaction = SecurePkiModeTransactionManager(reader, image(), setting())
+        with pytest.raises(CardbenchError) as caught:
+            read(transaction)
+        assert caught.value.session_state is state
+
+
+def test_outside_a_session_there_is_no_state(scripted: type[ScriptedReader]) -> None:
+    transaction = SecurePkiModeTransactionManager(
+        scripted(("00B201F41D", CardRemoved("gone"))), image(), setting()
+    )
+    transaction.prepare_read_record(CONTRACT_LIST, 1, size_bytes=29)
+    with pytest.raises(CardRemoved) as caught:
+        transaction.process_commands()
+    assert caught.value.session_state is None

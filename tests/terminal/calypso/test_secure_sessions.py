@@ -9,6 +9,8 @@ import pytest
 from cardbench.protocol.calypso.ins import WriteAccessLevel
 from cardbench.protocol.errors import (
     AccessDenied,
+    CardbenchError,
+    CardNotPresent,
     CardRemoved,
     ConditionsNotSatisfied,
     CryptoModuleError,
@@ -16,8 +18,10 @@ from cardbench.protocol.errors import (
     FileNotFound,
     InconsistentData,
     InvalidCardMac,
+    InvalidSignature,
     MalformedCardData,
     SessionBufferOverflow,
+    SessionState,
     UnauthorizedKey,
     UsageError,
 )
@@ -32,6 +36,10 @@ from cardbench.terminal.card import CardChannel, ChannelControl
 from cardbench.terminal.crypto import Deferred
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cardbench.protocol.errors import ReaderError
+    from cardbench.terminal.card import Journal
     from cardbench.terminal.readers import ScriptedReader
 
 DEBIT = WriteAccessLevel.DEBIT
@@ -55,7 +63,10 @@ class FakeModule:
     def pre_init_terminal_session_context(self) -> None:
         self.fed.append("pre-init")
 
-    def create_card_transaction(self, diversifier: bytes, *, use_extended_mode: bool) -> Any:  # noqa: ANN401
+    def create_card_transaction(
+        self, diversifier: bytes, *, use_extended_mode: bool, journal: Journal
+    ) -> Any:  # noqa: ANN401
+        del journal  # it exchanges nothing
         assert not use_extended_mode
         assert len(diversifier) == 8
         return self
@@ -710,3 +721,107 @@ def test_an_extended_transaction_falls_back_where_the_module_is_regular(
     )
     with transaction.secure_session(DEBIT):
         pass
+
+
+# What an error says of the session on the card
+
+UPDATE = ("00DC013C01AA", "9000")
+LOST = CardRemoved("gone")
+
+
+def failed(reader: ScriptedReader | CardChannel, module: FakeModule) -> CardbenchError:
+    """Play a session of one update; return the error that it ends with."""
+    transaction = begin(reader, module)  # type: ignore[arg-type]
+    with pytest.raises(CardbenchError) as caught, transaction.secure_session(DEBIT) as session:
+        session.prepare_update_record(7, 1, b"\xaa")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("script", "state"),
+    [
+        ([(OPEN[0], "6985")], None),  # no session was opened
+        ([(OPEN[0], LOST)], SessionState.ABORTED),
+        ([OPEN, (UPDATE[0], LOST)], SessionState.ABORTED),
+        ([OPEN, (UPDATE[0], "6982"), ABORT], SessionState.ABORTED),
+        ([OPEN, UPDATE, (CLOSE[0], "6988"), ABORT], SessionState.ABORTED),
+        ([OPEN, UPDATE, (CLOSE[0], LOST)], SessionState.UNKNOWN),
+        ([OPEN, UPDATE, (CLOSE[0], "9ABC9000")], SessionState.COMMITTED),  # no MAC
+    ],
+)
+def test_an_error_says_what_the_card_made_of_the_session(
+    scripted: type[ScriptedReader],
+    script: list[tuple[str, str | ReaderError]],
+    state: SessionState | None,
+) -> None:
+    assert failed(scripted(*script), FakeModule()).session_state is state
+
+
+def test_a_close_that_was_answered_is_committed_whatever_follows(
+    scripted: type[ScriptedReader],
+) -> None:
+    module = FakeModule()
+    module.valid = [False]
+    error = failed(scripted(OPEN, UPDATE, CLOSE), module)
+    assert isinstance(error, InvalidCardMac)
+    assert error.session_state is SessionState.COMMITTED
+
+    module = FakeModule()
+    module.synchronize = raising(InvalidSignature("wrong"))  # type: ignore[method-assign]
+    error = failed(scripted(OPEN, UPDATE, CLOSE), module)
+    assert error.session_state is SessionState.COMMITTED
+
+
+def raising(error: CardbenchError) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def test_a_module_that_fails_before_close_leaves_nothing_on_the_card(
+    scripted: type[ScriptedReader],
+) -> None:
+    module = FakeModule()
+    module.fails = CryptoModuleError("no")
+    error = failed(scripted(OPEN, UPDATE, ABORT), module)
+    assert error.session_state is SessionState.ABORTED
+
+
+def test_a_close_that_never_left_the_terminal_is_no_unknown_end(
+    scripted: type[ScriptedReader],
+) -> None:
+    """The card is gone before the exchange with Close begins: the session died with its power."""
+    reader = scripted(OPEN, UPDATE)
+    channel = CardChannel(reader)
+    transaction = begin(channel, FakeModule())  # type: ignore[arg-type]
+    transaction.prepare_open_secure_session(DEBIT)
+    transaction.prepare_update_record(7, 1, b"\xaa")
+    transaction.process_commands()
+    channel.close()
+    reader._atr = None
+    transaction.prepare_close_secure_session()
+    with pytest.raises(CardNotPresent) as caught:
+        transaction.process_commands()
+    assert caught.value.session_state is SessionState.ABORTED
+    assert caught.value.commands == ()
+
+
+def test_an_answer_that_was_not_foreseen_is_told_with_the_state(
+    scripted: type[ScriptedReader],
+) -> None:
+    """The card has closed, and said of a counter another thing than the MAC covers."""
+    reader = scripted(
+        OPEN, ("00B201CC03", "0000059000"), ("003001C80300000100", "0000039000"), CLOSE
+    )
+    transaction = begin(reader, FakeModule())
+    transaction.prepare_open_secure_session(DEBIT)
+    transaction.process_commands()
+    transaction.prepare_read_counter(0x19, 1)
+    transaction.process_commands()
+    transaction.prepare_decrease_counter(0x19, 1, by=1)
+    transaction.prepare_close_secure_session()
+    reader.expect(ABORT)
+    with pytest.raises(InconsistentData) as caught:
+        transaction.process_commands()
+    assert caught.value.session_state is SessionState.COMMITTED

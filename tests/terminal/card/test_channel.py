@@ -19,6 +19,9 @@ from cardbench.terminal.card.channel import RESPONSE_MAX_BYTES
 from cardbench.terminal.readers.scripted import ANONYMOUS_ATR
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cardbench.terminal.card import ApduRequest
     from cardbench.terminal.readers import ScriptedReader
 
 
@@ -210,25 +213,66 @@ def test_a_channel_over_a_channel_is_the_channel(scripted: type[ScriptedReader])
     assert (channel.name, channel.is_contactless) == ("scripted", False)
 
 
+class Watch:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def exchange(
+        self, channel: CardChannel, requests: Sequence[ApduRequest], responses: Sequence[bytes]
+    ) -> None:
+        self.seen.append(f"#{channel.exchanges}")
+        self.seen += [one.describe() for one in requests]
+        self.seen += [one.hex() for one in responses]
+
+
 def test_an_observer_sees_each_command_with_its_whole_answer(
     scripted: type[ScriptedReader],
 ) -> None:
-    class Watch:
-        def __init__(self) -> None:
-            self.seen: list[str] = []
-
-        def exchange_begins(self, channel: CardChannel) -> None:
-            self.seen.append(f"#{channel.exchanges}")
-
-        def apdu(self, channel: CardChannel, request: object, response: bytes) -> None:
-            del channel
-            self.seen.append(f"{request.describe()} {response.hex()}")  # type: ignore[attr-defined]
-
     reader = scripted(
         ("00B2013C00", "6101"), ("00C0000001", "AA9000"), ("002000000431323334", "9000")
     )
     channel = CardChannel(reader)
     channel.observer = watch = Watch()
     pin = SecretRequest(bytes.fromhex("002000000431323334"), name="Verify PIN")
-    channel.transmit([request("00B2013C00", name="Read"), pin])
-    assert watch.seen == ["#1", "Read 00B2013C00 aa9000", "Verify PIN 0020000004**** 9000"]
+    channel.transmit([request("00B2013C00", name="Read"), pin], observer=watch)
+    assert watch.seen == [
+        "#1",
+        "Read 00B2013C00",
+        "Verify PIN 0020000004****",
+        "aa9000",
+        "9000",
+    ]  # once, though it looks twice
+
+
+def test_observers_of_channel_and_exchange_see_what_was_sent_of_a_group_that_stopped(
+    scripted: type[ScriptedReader],
+) -> None:
+    reader = scripted(("00B2013C00", "6A83"), ("00B2013C00", CardRemoved("gone")))
+    channel = CardChannel(reader)
+    channel.observer, other = Watch(), Watch()
+    group = [request("00B2013C00", name="Read"), request("00B201F400")]
+    with pytest.raises(RecordNotFound) as refused:
+        channel.transmit(group, observer=other)
+    with pytest.raises(CardRemoved) as removed:
+        channel.transmit(group[:1])
+    assert other.seen == ["#1", "Read 00B2013C00", "6a83"]
+    assert channel.observer.seen == [*other.seen, "#2", "Read 00B2013C00"]
+    for caught in (refused, removed):
+        assert caught.value.commands == ("Read 00B2013C00",)
+        assert not caught.value.is_response_complete
+
+
+def test_an_error_of_the_last_command_has_every_answer(scripted: type[ScriptedReader]) -> None:
+    reader = scripted(("00B2013C00", "9000"), ("00B201F400", "6A83"))
+    with pytest.raises(RecordNotFound) as caught:
+        CardChannel(reader).transmit([request("00B2013C00"), request("00B201F400")])
+    assert caught.value.is_response_complete
+    assert len(caught.value.commands) == len(caught.value.responses) == 2
+
+
+def test_a_channel_is_open_for_a_block(scripted: type[ScriptedReader]) -> None:
+    reader = scripted()
+    with CardChannel(reader) as channel:
+        assert channel.is_open
+    assert not channel.is_open
+    assert not reader.is_connected

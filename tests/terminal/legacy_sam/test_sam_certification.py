@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cardbench.protocol.errors import CryptoModuleError, MalformedCardData, UsageError
-from cardbench.terminal.legacy_sam import CardCertificateRequest, LegacySam, SamCertification
+from cardbench.protocol.errors import CardError, CryptoModuleError, MalformedCardData, UsageError
+from cardbench.terminal.legacy_sam import (
+    CardCertificateRequest,
+    LegacySam,
+    LegacySamSelection,
+    SamCertification,
+    SamFreeTransaction,
+)
+from cardbench.terminal.selection import BasicCardSelector, CardSelectionManager
 
 if TYPE_CHECKING:
     from cardbench.terminal.readers import ScriptedReader
@@ -59,6 +66,37 @@ def test_key_pair_and_certificates_come_in_one_exchange(scripted: type[ScriptedR
     assert pair.result().hex().upper() == PAIR
     assert certificate.result().hex().upper() == CARD_CERTIFICATE
     assert of_ca.result().hex().upper() == CA_CERTIFICATE
+
+
+def test_the_ca_certificate_is_read_at_selection_too(scripted: type[ScriptedReader]) -> None:
+    selection = LegacySamSelection()
+    selection.prepare_get_ca_certificate()
+    manager = CardSelectionManager()
+    manager.prepare_selection(BasicCardSelector(), selection)
+    answer = f"DF43820180{CA_CERTIFICATE}9000"
+    sam = manager.process(scripted(("80CADF43FF", answer), atr=SAM_ATR)).active_smart_card
+    assert isinstance(sam, LegacySam)
+    assert sam.ca_certificate == bytes.fromhex(CA_CERTIFICATE)
+    with pytest.raises(CardError):
+        manager.process(scripted(("80CADF43FF", "6A88"), atr=SAM_ATR))
+
+
+def test_the_ca_certificate_is_in_the_image(scripted: type[ScriptedReader]) -> None:
+    sam = LegacySam(SAM_ATR)
+    reader = scripted(("80CADF43FF", f"DF43820180{CA_CERTIFICATE}9000"), atr=SAM_ATR)
+    transaction = SamFreeTransaction(reader, sam)
+    certificate = transaction.prepare_get_ca_certificate()
+    transaction.process_commands()
+    assert sam.ca_certificate == certificate.value == bytes.fromhex(CA_CERTIFICATE)
+
+
+def test_a_private_key_is_in_no_sequence(scripted: type[ScriptedReader]) -> None:
+    transaction = SamFreeTransaction(scripted(GENERATE, atr=SAM_ATR), LegacySam(SAM_ATR))
+    transaction.prepare_generate_card_asymmetric_key_pair()
+    transaction.process_commands()
+    told = transaction.sequence(with_bytes=True)
+    assert OWN["card_private_key"] not in told
+    assert "(99 bytes hidden) 9000" in told
 
 
 def test_given_key_is_certified(scripted: type[ScriptedReader]) -> None:

@@ -714,3 +714,11 @@ def test_key_parameters_are_thirteen_bytes() -> None:
     parameter = KeyParameter(bytes(range(13)))
     assert (parameter.kif, parameter.kvc, parameter.algorithm) == (0, 1, 2)
     assert parameter.parameter_value(10) == 12
+
+
+def test_a_work_key_of_the_image_is_asked_for_by_a_record_that_can_be() -> None:
+    sam = LegacySam(ATR)
+    assert sam.work_key_parameter(126) is None
+    for record in (0, 127):
+        with pytest.raises(UsageError, match="1 to 126"):
+            sam.work_key_parameter(record)

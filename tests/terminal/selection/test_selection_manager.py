@@ -136,6 +136,16 @@ def test_an_empty_reader_is_said(scripted: type[ScriptedReader]) -> None:
         manager(AID).process(scripted(atr=None))
 
 
+def test_a_run_that_failed_leaves_nothing_to_export(scripted: type[ScriptedReader]) -> None:
+    made = manager(AID)
+    made.process(scripted((SELECT, FCI + "9000")))
+    made.export_processed()
+    with pytest.raises(CardNotPresent):
+        made.process(scripted(atr=None))
+    with pytest.raises(UsageError, match="not processed"):
+        made.export_processed()
+
+
 def test_an_fci_that_does_not_decode_is_named(scripted: type[ScriptedReader]) -> None:
     with pytest.raises(MalformedCardData, match="no tag 84"):
         manager(AID).process(scripted((SELECT, "6F00 9000")))
