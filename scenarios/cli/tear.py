@@ -62,6 +62,7 @@ def _as_json(report: TearReport) -> dict[str, object]:
         "recovery_cuts": report.recovery_cuts,
         "command_cuts": report.command_cuts,
         "cuts": report.cuts,
+        "is_repeatable": report.is_repeatable,
         "faults": report.faults,
     }
 
@@ -73,4 +74,5 @@ def _print(report: TearReport) -> None:
         f"{report.writes} writes\n"
         f"  {report.write_cuts} cuts at a write, {report.recovery_cuts} in the recovery after it, "
         f"{report.command_cuts} after a command: {report.cuts} cuts, {verdict}"
+        + ("" if report.is_repeatable else "\n  the story cannot be played twice: not played again")
     )

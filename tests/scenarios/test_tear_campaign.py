@@ -10,14 +10,20 @@ import pytest
 from cardbench.emulator.calypso import CalypsoCard
 from cardbench.emulator.calypso.structure import TRANSACTION_COUNTER_KEY
 from cardbench.emulator.chassis import Memory, Moment
+from cardbench.protocol.errors import UsageError
 from cardbench.scenarios.campaigns.tear import Cut, TearCampaign
 from cardbench.scenarios.cli import main
+from cardbench.scenarios.stories import STORIES as ALL_STORIES
 from cardbench.scenarios.stories import find_story
 
 if TYPE_CHECKING:
     from cardbench.emulator.chassis import Key, Value
 
 STORIES = ("validation", "sale")
+UNTEARABLE = {"recovery": "takes the card away itself", "wallet": "a session of a Calypso card"}
+TEARABLE = sorted(name for name in ALL_STORIES if name not in UNTEARABLE)
+ONCE = {"plain-pin"}
+"""Stories that change what they begin with, the PIN: they cannot be played twice on one card."""
 OPEN_WRITES = 4
 """Opening a session counts the transaction counter down: one object, 2n + 2 writes."""
 
@@ -29,6 +35,21 @@ def test_every_cut_leaves_the_card_old_or_new_and_able_to_complete_the_story(nam
     assert report.write_cuts == report.writes * len(Moment)
     assert report.recovery_cuts > report.write_cuts
     assert report.command_cuts >= 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TEARABLE)
+def test_every_story_of_a_calypso_card_can_be_torn(name: str) -> None:
+    report = TearCampaign(find_story(name), seed=6).run()
+    assert report.faults == []
+    assert report.write_cuts == report.writes * len(Moment)
+    assert report.is_repeatable is (name not in ONCE)
+
+
+@pytest.mark.parametrize("name", UNTEARABLE)
+def test_a_story_that_cannot_be_torn_says_why(name: str) -> None:
+    with pytest.raises(UsageError, match=UNTEARABLE[name]):
+        TearCampaign(find_story(name), seed=6).run()
 
 
 @pytest.mark.parametrize("name", STORIES)
