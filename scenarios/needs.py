@@ -17,7 +17,7 @@ from cardbench.protocol.calypso.startup import ApplicationOption
 from cardbench.protocol.errors import CardError, FileNotFound, ProtocolError, UsageError
 from cardbench.protocol.hexadecimal import to_hex
 from cardbench.protocol.status import StatusWord
-from cardbench.scenarios.survey import CardSurvey, purse_balance, read_record, survey
+from cardbench.scenarios.survey import CardSurvey, purse_balance, read_record, select, survey
 from cardbench.terminal.card import PlainRequest
 
 if TYPE_CHECKING:
@@ -56,6 +56,17 @@ class Needs(Protocol):
         Nothing on the card changes.
 
         Raises:
+            ReaderError: the link failed.
+        """
+        ...
+
+    def identity(self, channel: CardChannel) -> bytes:
+        """Return what tells the card that is present from all others: its serial number.
+
+        A card that has none is told by its answer to reset.
+
+        Raises:
+            CardError, ProtocolError: the card is not of the kind that is needed.
             ReaderError: the link failed.
         """
         ...
@@ -139,6 +150,10 @@ class AnyCardNeeds:
         channel.open()
         return []
 
+    def identity(self, channel: CardChannel) -> bytes:
+        """Return the answer to reset."""
+        return channel.open()
+
 
 class PurseNeed(NamedTuple):
     """The balance of the Stored Value purse.
@@ -216,6 +231,10 @@ class CalypsoCardNeeds:
             return [f"the card is no Calypso card that can be looked at ({error})"]
         lacking = list(self._structure_missing(found))
         return lacking or list(self._content_missing(channel, found))
+
+    def identity(self, channel: CardChannel) -> bytes:
+        """Return the serial number of the application, all 8 bytes of it."""
+        return select(channel, self.aid)[0].serial
 
     def _structure_missing(self, found: CardSurvey) -> Iterator[str]:
         if found.is_invalidated:
@@ -324,3 +343,7 @@ class SamNeeds:
             except CardError as error:
                 lacking.append(f"the SAM has no key KIF {kif:02X} KVC {kvc:02X} ({error.sw:04X})")
         return lacking
+
+    def identity(self, channel: CardChannel) -> bytes:
+        """Return the answer to reset, which holds the serial number of a SAM."""
+        return channel.open()

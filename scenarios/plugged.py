@@ -138,11 +138,13 @@ class Plugged(NamedTuple):
         reader_name: what PC/SC programs see.
         kind: the kind of card.
         preset: its preset.
+        atr: its answer to reset.
     """
 
     reader_name: str
     kind: CardKind
     preset: str
+    atr: bytes
 
 
 class PluggedBench:
@@ -203,18 +205,22 @@ class PluggedBench:
         with uninterrupted():
             self._resources.close()
 
-    def _slot(self, number: int, kind: CardKind, preset: str) -> WatchedSlot:
+    def _slot(self, number: int, kind: CardKind, preset: str) -> tuple[WatchedSlot, bytes]:
+        """Return a slot with a new card in it, and the card's answer to reset."""
         entropy = Entropy(f"{self._seed}/{kind.name}/{number}".encode())
         slot = CardSlot(f"cardbench {kind.name}")
         slot.insert(kind.make(preset, entropy, RealClock()))
-        return T0Slot(slot) if self._strict_t0 and not kind.is_contactless else slot
+        atr = slot.power_on()
+        slot.power_off()
+        return T0Slot(slot) if self._strict_t0 and not kind.is_contactless else slot, atr
 
     def _serve(self, folder: Path) -> None:
         service = self._resources.enter_context(PcscService(folder))
         self.environment = service.environment
         for number, (kind, preset) in enumerate(self._presets):
-            reader = service.add_reader(self._slot(number, kind, preset))
-            self.plugged.append(Plugged(reader.name, kind, preset))
+            slot, atr = self._slot(number, kind, preset)
+            reader = service.add_reader(slot)
+            self.plugged.append(Plugged(reader.name, kind, preset, atr))
 
     def _plug_into_vpcd(self) -> None:
         if len(self._presets) > len(PORTS):
@@ -224,10 +230,11 @@ class PluggedBench:
             )
         links = []
         for number, (kind, preset) in enumerate(self._presets):
-            link = VpcdLink(self._slot(number, kind, preset), port=PORTS[number])
+            slot, atr = self._slot(number, kind, preset)
+            link = VpcdLink(slot, port=PORTS[number])
             links.append(self._resources.enter_context(link))
             name = VPCD_READER_NAME.format(number=number)
-            self.plugged.append(Plugged(name, kind, preset))
+            self.plugged.append(Plugged(name, kind, preset, atr))
         for link, plugged in zip(links, self.plugged, strict=True):
             if not link.wait_until_plugged(PLUG_TIMEOUT_S):
                 host, port = link.address

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from cardbench.protocol.errors import CardbenchError
 from cardbench.scenarios.backends import Seat
 from cardbench.scenarios.errors import NeedsNotMet
+from cardbench.scenarios.foreign import explained
+from cardbench.scenarios.permission import check_permission
 from cardbench.scenarios.stories.story import Stage, StoryResult
 from cardbench.scenarios.world import World
 from cardbench.terminal.card import CardChannel
@@ -32,11 +34,18 @@ def world_for(story: Story, backend: Backend) -> World:
     return World(backend, seats_of(story))
 
 
-def prepare(story: Story, world: World, seed: int) -> None:
+def prepare(story: Story, world: World, seed: int, *, allow_write: str | None = None) -> None:
     """Begin afresh: fresh software cards where the bench plugs them, a look at the card elsewhere.
+
+    Args:
+        story: what will be played.
+        world: an open world with the readers that the story wants.
+        seed: where all randomness comes from.
+        allow_write: serial number, in hexadecimal, of a card elsewhere that the story may change.
 
     Raises:
         NeedsNotMet: a card that is present lacks something; the text names it all.
+        WriteNotAllowed: the story would change a card that `allow_write` does not name.
         ReaderError: no card, or no link to it.
     """
     world.start(seed)
@@ -51,6 +60,7 @@ def prepare(story: Story, world: World, seed: int) -> None:
             channel.close()
     if missing:
         raise NeedsNotMet(story.name, missing)
+    check_permission(story, world, allow_write)
     world.tape.entries.clear()  # the story's own traffic alone is told
 
 
@@ -60,22 +70,24 @@ def run(
     *,
     seed: int,
     on_step: Callable[[Step], None] | None = None,
+    allow_write: str | None = None,
 ) -> StoryResult:
     """Prepare the cards and play the story once.
 
     An error of the error tree becomes part of the result; anything else is a fault of the program and
-    is raised.
+    is raised. Where card and SAM of others refuse each other's cryptography the error says why.
 
     Args:
         story: what to play.
         world: an open world with the readers that the story wants.
         seed: where all randomness comes from.
         on_step: told of each step that has ended; the time that takes is not the story's.
+        allow_write: see `prepare`.
 
     Raises:
-        NeedsNotMet, ReaderError: the story could not begin.
+        NeedsNotMet, WriteNotAllowed, ReaderError: the story could not begin.
     """
-    prepare(story, world, seed)
+    prepare(story, world, seed, allow_write=allow_write)
     telling_s = 0.0
 
     def tell(step: Step) -> None:
@@ -91,7 +103,7 @@ def run(
     try:
         story.play(stage)
     except CardbenchError as raised:
-        error = raised
+        error = explained(raised, story, world)
     elapsed_ms = (time.perf_counter() - begun - telling_s) * 1000
     traffic = stage.traffic()
     stage.close()

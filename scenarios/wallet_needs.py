@@ -70,3 +70,7 @@ class WalletNeeds:
         if balance > MAX_BALANCE - self.room:
             return [f"the Wallet holds {balance}, at most {MAX_BALANCE - self.room} leaves room"]
         return []
+
+    def identity(self, channel: CardChannel) -> bytes:
+        """Return the answer to reset: the applet has no serial number."""
+        return channel.open()

@@ -99,6 +99,15 @@ def run(
     sam_reader: Annotated[
         str | None, typer.Option("--sam-reader", help="The same, for the reader of the SAM.")
     ] = None,
+    allow_write: Annotated[
+        str | None,
+        typer.Option(
+            "--allow-write",
+            metavar="SERIAL",
+            help="With --backend readers: the card that the story may change. A story that changes keys, "
+            "PIN, value or status is refused without it; `cardbench run identify` says the serial number.",
+        ),
+    ] = None,
     strict_t0: StrictT0 = False,
     seed: Seed = None,
     repeat: Annotated[
@@ -132,6 +141,7 @@ def run(
             backend=backend,
             card_reader=card_reader,
             sam_reader=sam_reader,
+            allow_write=allow_write,
             strict_t0=strict_t0,
             seed=seed,
             repeat=repeat,

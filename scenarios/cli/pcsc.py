@@ -127,7 +127,7 @@ def _tell_bench(bench: PluggedBench, seed: int) -> None:
 
 
 def _examples(plugged: Sequence[Plugged]) -> list[str]:
-    lines = [f"opensc-tool --reader {shlex.quote(plugged[0].reader_name)} --atr"]
+    lines = []
     names = {each.kind.name: each.reader_name for each in reversed(plugged)}
     if "card" in names:
         line = (
@@ -140,9 +140,12 @@ def _examples(plugged: Sequence[Plugged]) -> list[str]:
                 + f" --sam-reader {shlex.quote(names['sam'])}"
             )
     if "javacard" in names:
+        (atr, *_) = (to_hex(each.atr) for each in plugged if each.kind.name == "javacard")
+        reader = shlex.quote(names["javacard"])
         lines.append(
-            f"cardbench run wallet --backend readers --card-reader {shlex.quote(names['javacard'])}"
+            f"cardbench run wallet --backend readers --card-reader {reader} --allow-write {atr}"
         )
+    lines.append(f"opensc-tool --reader {shlex.quote(plugged[0].reader_name)} --atr")
     return lines
 
 

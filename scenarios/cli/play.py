@@ -33,6 +33,7 @@ class PlayOptions:
     backend: str
     card_reader: str | None = None
     sam_reader: str | None = None
+    allow_write: str | None = None
     strict_t0: bool = False
     seed: int | None = None
     repeat: int = 1
@@ -126,13 +127,21 @@ def _run(story: Story, world: World, tally: Tally, options: PlayOptions) -> None
         on_step = None if options.is_quiet else printer.step
         if on_step:
             printer.begin(tally.first_seed)
-        tally.add(runner.run(story, world, seed=tally.first_seed, on_step=on_step))
+        tally.add(
+            runner.run(
+                story,
+                world,
+                seed=tally.first_seed,
+                on_step=on_step,
+                allow_write=options.allow_write,
+            )
+        )
     else:
         seeds = range(tally.first_seed, tally.first_seed + options.repeat)
         console = Console(stderr=True)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
             for seed in bar.track(seeds, description=story.name):
-                result = runner.run(story, world, seed=seed)
+                result = runner.run(story, world, seed=seed, allow_write=options.allow_write)
                 tally.add(result)
                 if not result.ok:
                     break

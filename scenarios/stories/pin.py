@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cardbench.protocol.calypso.ins import WriteAccessLevel
 from cardbench.protocol.calypso.startup import ApplicationOption
 from cardbench.scenarios.errors import StoryFailed
+from cardbench.scenarios.permission import Change
 from cardbench.scenarios.stories.story import Story
 from cardbench.scenarios.stories.transport import (
     PIN,
@@ -63,6 +64,7 @@ PLAIN_PIN = Story(
     summary="the PIN is presented and changed in clear, no SAM needed",
     needs={Role.CARD: card_needs(options=_PIN)},
     play=play_plain,
+    changes=frozenset({Change.PIN}),
 )
 
 
@@ -102,6 +104,7 @@ KEY_AND_PIN_UPDATE = Story(
     summary="the debit key and the PIN are changed, ciphered by the SAM",
     needs=needs(card_needs(_LEVELS.PERSONALIZATION, options=_PIN), NEW_KEY),
     play=play_update,
+    changes=frozenset({Change.KEYS, Change.PIN}),
 )
 
 
@@ -139,4 +142,5 @@ CIPHERED_PIN_INSIDE = Story(
     summary="the PIN is presented within a session, ciphered by the session's key",
     needs=needs(card_needs(_LEVELS.DEBIT, options=_PIN)),
     play=play_ciphered,
+    changes=frozenset({Change.TICKETS, Change.PIN}),
 )

@@ -15,6 +15,7 @@ from cardbench.protocol.calypso.startup import STARTUP_SIZE_BYTES, ApplicationOp
 from cardbench.protocol.errors import DataNotFound, InvalidCertificateSignature
 from cardbench.protocol.hexadecimal import to_hex
 from cardbench.scenarios.needs import CalypsoCardNeeds
+from cardbench.scenarios.permission import Change
 from cardbench.scenarios.pki.needs import CertifyingSamNeeds
 from cardbench.scenarios.pki.trust import ROOTS, TEST_CHAIN_END, trusting
 from cardbench.scenarios.stories.story import Stage, Story
@@ -119,4 +120,5 @@ PKI_PERSONALISE = Story(
     summary="a card makes its key pair, a SAM certifies it, and a terminal trusts it from then on",
     needs=NEEDS,
     play=play,
+    changes=frozenset({Change.KEYS}),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cardbench.protocol.calypso.ins import WriteAccessLevel
+from cardbench.scenarios.permission import Change
 from cardbench.scenarios.stories.story import Story
 from cardbench.scenarios.stories.transport import begin_with_sam, card_needs, needs
 from cardbench.scenarios.ticketing.sales_desk import SalesDesk
@@ -37,4 +38,5 @@ SALE = Story(
     summary="a sales desk writes a contract of ten trips, with as few exchanges as possible",
     needs=NEEDS,
     play=play,
+    changes=frozenset({Change.TICKETS}),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cardbench.protocol.calypso.ins import WriteAccessLevel
 from cardbench.protocol.calypso.startup import ApplicationOption
+from cardbench.scenarios.permission import Change
 from cardbench.scenarios.stories.story import Story
 from cardbench.scenarios.stories.transport import (
     begin_with_sam,
@@ -77,6 +78,7 @@ MULTIPLE_SESSIONS = Story(
     summary="more is written than one session holds: it is split in two",
     needs=needs(card_needs(_LEVELS.PERSONALIZATION, preset="bench-small")),
     play=play_multiple,
+    changes=frozenset({Change.CONTENT}),
 )
 
 
@@ -136,6 +138,7 @@ EARLY_AUTHENTICATION = Story(
     summary="a validation whose card proves itself before anything is decided",
     needs=needs(card_needs(_LEVELS.DEBIT, options=ApplicationOption.EXTENDED_MODE)),
     play=play_early,
+    changes=frozenset({Change.TICKETS}),
 )
 
 
@@ -163,4 +166,5 @@ ENCRYPTED_SESSION = Story(
     summary="a validation with everything after the opening enciphered",
     needs=needs(card_needs(_LEVELS.DEBIT, options=ApplicationOption.EXTENDED_MODE)),
     play=play_encrypted,
+    changes=frozenset({Change.TICKETS}),
 )

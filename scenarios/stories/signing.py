@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cardbench.protocol.calypso.ins import WriteAccessLevel
+from cardbench.scenarios.permission import Change
 from cardbench.scenarios.stories.story import Story
 from cardbench.scenarios.stories.transport import (
     BASIC_KEY,
@@ -140,4 +141,5 @@ DATA_SIGNING_INSIDE = Story(
     summary="the SAM verifies environment and contract and signs the event, within a session",
     needs=needs(card_needs(WriteAccessLevel.DEBIT), BASIC_KEY, TRACEABLE_KEY),
     play=play_inside,
+    changes=frozenset({Change.TICKETS}),
 )

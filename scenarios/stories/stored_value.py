@@ -11,6 +11,7 @@ from cardbench.protocol.calypso.ins import WriteAccessLevel
 from cardbench.protocol.calypso.startup import ApplicationOption
 from cardbench.protocol.calypso.sv_log import DEBIT_LOG_RECORDS, SFI_DEBIT_LOG, SFI_LOAD_LOG
 from cardbench.scenarios.needs import PurseNeed
+from cardbench.scenarios.permission import Change
 from cardbench.scenarios.stories.story import Story
 from cardbench.scenarios.stories.transport import (
     DEBIT_PURSE_KEY,
@@ -60,6 +61,7 @@ STORED_VALUE_OUTSIDE = Story(
     summary="an amount is loaded into the purse, no session",
     needs=needs(card_needs(options=ApplicationOption.STORED_VALUE), LOAD_PURSE_KEY),
     play=play_outside,
+    changes=frozenset({Change.VALUE}),
 )
 
 
@@ -101,4 +103,5 @@ STORED_VALUE_INSIDE = Story(
         DEBIT_PURSE_KEY,
     ),
     play=play_inside,
+    changes=frozenset({Change.TICKETS, Change.VALUE}),
 )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cardbench.emulator.chassis import Entropy
     from cardbench.protocol.errors import CardbenchError
     from cardbench.scenarios.needs import Needs
+    from cardbench.scenarios.permission import Change
     from cardbench.scenarios.trace import Recorded
     from cardbench.scenarios.world import World
 
@@ -51,6 +52,7 @@ class Story:
         name: what it is called on the command line.
         summary: one line.
         needs: what must be in each reader.
+        changes: what it changes on the card; see `cardbench.scenarios.permission`.
         play: tells the story.
     """
 
@@ -58,6 +60,7 @@ class Story:
     summary: str
     needs: Mapping[Role, Needs]
     play: Callable[[Stage], None]
+    changes: frozenset[Change] = frozenset()
 
 
 class Step:

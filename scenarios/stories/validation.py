@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cardbench.protocol.calypso.ins import CalypsoIns, WriteAccessLevel
 from cardbench.protocol.errors import CardRemoved
 from cardbench.scenarios.errors import StoryFailed
+from cardbench.scenarios.permission import Change
 from cardbench.scenarios.stories.story import Story
 from cardbench.scenarios.stories.transport import begin_with_sam, card_needs, needs
 from cardbench.scenarios.ticketing.gate import Gate
@@ -46,6 +47,7 @@ VALIDATION = Story(
     summary="a gate lets a passenger through and takes a trip, in one secure session",
     needs=NEEDS,
     play=play,
+    changes=frozenset({Change.TICKETS}),
 )
 
 
@@ -63,6 +65,7 @@ VALIDATION_PREFETCHED = Story(
     summary="a validation whose SAM challenge was fetched while nobody waited",
     needs=NEEDS,
     play=play_prefetched,
+    changes=frozenset({Change.TICKETS}),
 )
 
 
@@ -116,4 +119,5 @@ RECOVERY = Story(
     summary="a card that left too early comes back: it passes, and pays once",
     needs=NEEDS,
     play=play_recovery,
+    changes=frozenset({Change.TICKETS}),
 )

@@ -15,6 +15,7 @@ from cardbench.protocol.hexadecimal import from_hex, to_hex
 from cardbench.protocol.status import StatusWord
 from cardbench.protocol.wallet import CLA_WALLET, WALLET_AID, WalletIns, WalletStatus
 from cardbench.scenarios.errors import StoryFailed
+from cardbench.scenarios.permission import Change
 from cardbench.scenarios.stories.story import Stage, Story
 from cardbench.scenarios.trace import Role
 from cardbench.scenarios.wallet_needs import GET_BALANCE, SELECT, WalletNeeds, balance_in
@@ -115,4 +116,5 @@ WALLET = Story(
     summary="a Java Card Wallet is credited and debited, and refuses what it must",
     needs={Role.CARD: WalletNeeds(pin=PIN, room=CREDITED)},
     play=play,
+    changes=frozenset({Change.PIN, Change.VALUE}),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -120,9 +121,8 @@ def test_up_plugs_in_what_it_is_told_to(
 ) -> None:
     bench = up("wallet", "card:bench", "--folder", str(ordinary.folder / "cardbench-own"))
     assert bench.environment[SOCKET_VARIABLE].startswith(str(ordinary.folder / "cardbench-own"))
-    done = cardbench(
-        "run", "wallet", "--backend", "readers", "--card-reader", "javacard", **bench.environment
-    )
+    (example,) = (line for line in bench.lines if "cardbench run wallet" in line)
+    done = cardbench(*shlex.split(example)[1:], **bench.environment)
     assert done.returncode == 0, done.stderr
     assert bench.stop(signal.SIGTERM)[0] == 143
     assert left_in(ordinary.folder) == []

@@ -8,7 +8,7 @@ import pytest
 
 from cardbench.emulator.calypso import new_card
 from cardbench.protocol.errors import CardError, CardNotPresent, UsageError
-from cardbench.protocol.hexadecimal import from_hex
+from cardbench.protocol.hexadecimal import from_hex, to_hex
 from cardbench.scenarios import runner
 from cardbench.scenarios.backends import open_backend
 from cardbench.scenarios.errors import NeedsNotMet, StoryFailed
@@ -16,7 +16,7 @@ from cardbench.scenarios.needs import CalypsoCardNeeds, CounterNeed
 from cardbench.scenarios.stories import STORIES, find_story
 from cardbench.scenarios.stories.story import Stage, Step, Story
 from cardbench.scenarios.trace import Role
-from cardbench.terminal.card import PlainRequest
+from cardbench.terminal.card import CardChannel, PlainRequest
 from cardbench.terminal.readers import Traffic
 
 if TYPE_CHECKING:
@@ -243,7 +243,10 @@ def test_a_card_made_for_a_story_is_one_that_the_story_would_accept(
         runner.prepare(story, world, 1)
         cards = {role: world.hands[role].remove() for role in story.needs}
     with runner.world_for(story, handless(cards)) as world:  # type: ignore[arg-type]
-        assert runner.run(story, world, seed=1).ok
+        channel = CardChannel(world.readers[Role.CARD])
+        serial = to_hex(story.needs[Role.CARD].identity(channel))
+        channel.close()
+        assert runner.run(story, world, seed=1, allow_write=serial).ok
 
 
 def test_an_unknown_story_is_refused_with_the_list() -> None:
