@@ -34,15 +34,16 @@ _FILES = (
     (0x300F, 0x13, "linear", 1, 29, "PN S2 NN NN", 0),
     (0x300E, 0x00, "linear", 1, 8, "AA AA AA NN", 0),
 )
-_EVERYWHERE = (0x3001, 0x3002, 0x300F)
-"""Files that fit beside those of every preset."""
+_EVERYWHERE = (0x3001, 0x3002, 0x300F, 0x3008, 0x3009, 0x300A, 0x300B)
+"""Files that fit beside those of a preset, as long as it leaves their SFI free."""
 
 
 def workshop(base: str = "bench-small", **changes: object) -> Personalisation:
     """The personalisation; `changes` are top-level values."""
     lines = [f'base = "{base}"', 'name = "workshop"', "[[applications]]", "lid = 0x2000"]
+    taken = {file.sfi for each in load_preset(base).applications for file in each.files}
     for lid, sfi, kind, records, size, access, reference in _FILES:
-        if base != "bench-small" and lid not in _EVERYWHERE:
+        if base != "bench-small" and (lid not in _EVERYWHERE or sfi in taken):
             continue
         words = ", ".join(f'"{word}"' for word in access.split())
         lines += [

@@ -1,260 +1,154 @@
 """Power cut before, inside and behind every write of every writing command, and of the recovery.
 
-What is found afterwards is one of the states that the undisturbed command goes through from commit to
-commit: old or new, never mixed.
+Every product, out of a session and in one. What is found afterwards is old or new, never mixed; what a card
+counts before it does the work, and the money in its purse, have rules of their own
+(`cardbench.scenarios.campaigns.judge`, which has tests of its own).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable  # noqa: TC003 - a named tuple's field
-from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+import copy
+from typing import TYPE_CHECKING
 
 import pytest
-from support.calypso_cases import altered, ciphered_pin, invalid, new_key, new_pin, sv
+from support.calypso_cases import CASES
+from support.calypso_cases.steps import card_of_peer
 from support.calypso_workshop import peer_of
+from support.calypso_writings import PRODUCTS, WRITINGS, Product, Writing
 
-from cardbench.emulator.calypso.structure import (
-    DEBIT_LOG_KEY,
-    LOAD_LOG_KEY,
-    PIN_TRIES_KEY,
-    PURSE_KEY,
-    TRANSACTION_COUNTER_KEY,
-)
+from cardbench.emulator.calypso.structure import PIN_TRIES_KEY, TRANSACTION_COUNTER_KEY
+from cardbench.emulator.calypso.table import MODIFIES
 from cardbench.emulator.chassis import Memory, Moment, Tear
-from cardbench.protocol.calypso.sv_log import SvDebitLog, SvLoadLog
 from cardbench.protocol.link import PowerLoss
+from cardbench.scenarios.campaigns.judge import faults_of_a_cut
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from support.calypso_peer import Peer
 
     from cardbench.emulator.calypso import CalypsoCard
     from cardbench.emulator.chassis import Key, Value
 
-Objects: TypeAlias = "dict[Key, Value]"
+SESSION_ONLY = {"Invalidate", "Rehabilitate"}
+"""Rows whose access condition asks for a session on every preset."""
 
 
-class Writing(NamedTuple):
-    """A writing command: what comes before, and the command that is cut."""
-
-    name: str
-    preset: str
-    before: Callable[[Peer], object]
-    command: Callable[[Peer], object]
+def ready(writing: Writing) -> Peer:
+    peer = peer_of(writing.product.preset)
+    for step in writing.before:
+        step(peer)
+    return peer
 
 
-def nothing(peer: Peer) -> None:
-    pass
+def twin(peer: Peer) -> Peer:
+    """Both ends in the same state, to be cut somewhere else."""
+    other = copy.copy(peer)
+    other.card = card_of_peer(peer).fork()
+    other.digest = copy.deepcopy(peer.digest)
+    return other
 
 
-def sent(*commands: str) -> Callable[[Peer], object]:
-    return lambda peer: [peer.send(command) for command in commands]
-
-
-def session(*commands: str, key_index: int = 3, mode: str = "regular") -> Callable[[Peer], object]:
-    """Open, and modify what Close will commit."""
-
-    def play(peer: Peer) -> None:
-        peer.open(key_index, mode=mode)
-        assert peer.ok(*commands) is not None
-
-    return play
-
-
-def close(*, ratified: bool) -> Callable[[Peer], object]:
-    return lambda peer: peer.close(ratified=ratified)
-
-
-def made(
-    command: Callable[[Peer], str], *others: Callable[[Peer], object]
-) -> Callable[[Peer], object]:
-    def play(peer: Peer) -> None:
-        for other in others:
-            other(peer)
-        peer.send(command(peer))
-
-    return play
-
-
-def sv_session(*, extended: bool) -> Callable[[Peer], object]:
-    def play(peer: Peer) -> None:
-        peer.open(3, mode="extended" if extended else "regular")
-        assert peer.send(sv(0xB8, 100, extended=extended)(peer)) == "6200"
-        peer.ok("00E200400411223344")
-
-    return play
-
-
-def old_session(peer: Peer) -> None:
-    """A session of revision 1 or 2 with postponed counters."""
-    peer.open(
-        2, mode="revision 2" if peer.card.structure.profile.name == "prime-2" else "revision 1"
-    )  # type: ignore[attr-defined]
-    assert peer.send("943201C803000005") == "6200"
-    peer.ok("94E2004004AABBCCDD")
-
-
-def shared_session(peer: Peer) -> None:
-    """A session of the Intercode application that changes a Hoplink file."""
-    peer.ok("00A4040008A000000291FF911100")
-    peer.kvc = 0x75
-    peer.open(3, mode="extended")
-    peer.ok("00DC01C40411223344", "00E20050041122AABB")
-
-
-ALWAYS = {
-    "Update Record": "00DC016C0411223344",
-    "Write Record": "00D2016C0411223344",
-    "Append Record": "00E200780411223344",
-    "Increase": "003201700300000500",
-    "Increase Multiple": "003A007008010000010200000200",
-    "Update Binary": "00D6900A021122",
-    "Write Binary": "00D0900A021122",
-}
-MUCH = ("00DC01441D" + "AB" * 29, "00E200401D" + "CD" * 29, "003001C80300000100", "00DC01F40102")
-LITTLE = (*MUCH[:2], MUCH[3])
-WRITINGS = [
-    *(Writing(name, "workshop", nothing, sent(command)) for name, command in ALWAYS.items()),
-    Writing("Decrease", "workshop", sent(ALWAYS["Increase"]), sent("003001700300000200")),
-    Writing("Open", "bench", nothing, lambda peer: peer.open(3)),
-    Writing("Pre-open", "bench", nothing, sent("008A0302010000")),
-    Writing("Close", "bench", session(*MUCH), close(ratified=True)),
-    Writing("Close to be ratified", "bench", session(*MUCH), close(ratified=False)),
-    Writing("Close, extended", "bench", session(*MUCH, mode="extended"), close(ratified=True)),
-    Writing("Close, shared file", "kit-extended", shared_session, close(ratified=True)),
-    Writing("Close, postponed, rev 1", "prime-1", old_session, close(ratified=False)),
-    Writing("Close, postponed, rev 2", "prime-2", old_session, close(ratified=False)),
-    Writing("Close, Light", "light-classic", session(*LITTLE), close(ratified=False)),
-    Writing("Close, Basic", "basic", session(*LITTLE), close(ratified=False)),
-    Writing("Close, invalidated", "bench", session("0004000000"), close(ratified=True)),
-    Writing(
-        "Close, rehabilitated",
-        "bench",
-        lambda peer: (invalid(peer), session("0044000000", key_index=1)(peer)),
-        close(ratified=True),
-    ),
-    Writing("Close, SV", "bench", sv_session(extended=False), close(ratified=True)),
-    Writing("Close, SV extended", "bench", sv_session(extended=True), close(ratified=True)),
-    Writing(
-        "Ratification",
-        "bench",
-        lambda peer: (peer.open(3), peer.close_ok(ratified=False)),
-        sent("00B2000000"),
-    ),
-    Writing(
-        "Ratification by deselect",
-        "bench",
-        lambda peer: (peer.open(3), peer.close_ok(ratified=False)),
-        lambda peer: peer.card.deselect(),
-    ),
-    Writing("Verify PIN, right", "bench", sent("002000000439393939"), sent("002000000430303030")),
-    Writing("Verify PIN, wrong", "bench", nothing, sent("002000000439393939")),
-    Writing("Verify PIN, ciphered", "bench", nothing, made(ciphered_pin())),
-    Writing("Verify PIN in a session", "bench", session(*MUCH), sent("002000000439393939")),
-    Writing("Change PIN", "bench", sent("002000000430303030"), sent("00D800FF0431323334")),
-    Writing("Change PIN, ciphered", "bench", sent("002000000439393939"), made(new_pin("31323334"))),
-    Writing("Change PIN, wrong", "bench", nothing, made(altered(new_pin("31323334")))),
-    Writing("Change Key", "bench", nothing, made(new_key(3, 0x30, 0x75))),
-    Writing("Change Key, wrong", "bench", nothing, made(altered(new_key(3, 0x30, 0x75)))),
-    Writing("SV Reload", "bench", nothing, made(sv(0xB8, 100))),
-    Writing("SV Debit", "bench", made(sv(0xB8, 100)), made(sv(0xBA, -7))),
-    Writing("SV Undebit", "bench", made(sv(0xB8, 100)), made(sv(0xBC, 7, extended=True))),
-    Writing("SV Debit, rev 2", "prime-2", nothing, made(sv(0xBA, -7))),
-]
-
-
-def stages(memory: Memory, action: Callable[[], object]) -> list[Objects]:
-    """Run undisturbed; return the objects before, and behind every commit."""
-    found = [memory.objects()]
-
-    class Watched(Memory):
-        __slots__ = ()
-
-        def commit(self, changes: Mapping[Key, Value]) -> None:
-            super().commit(changes)
-            found.append(self.objects())
-
-    memory.__class__ = Watched
-    action()
-    memory.__class__ = Memory
-    return found
-
-
-def cut(peer: Peer, writing: Writing, tear: Tear) -> bool:
-    """Cut the command; return whether the tear struck."""
-    card: CalypsoCard = peer.card  # type: ignore[assignment]
-    card.memory.arm(tear)
-    try:
-        writing.command(peer)
-    except PowerLoss:
-        return True
-    card.memory.arm(None)
-    return False
-
-
-def recover_with_cuts(card: CalypsoCard) -> list[Objects]:
-    """Recover, undisturbed and cut at every write; return what is found each time."""
+def recoveries(card: CalypsoCard) -> Iterator[dict[Key, Value]]:
+    """Recover, undisturbed and cut at every write; give what is found each time."""
     image = card.memory.image()
+    before = card.memory.writes
     card.power_on()
-    found = [card.memory.objects()]
-    index = 0
-    while True:
+    writes = card.memory.writes - before
+    yield card.memory.objects()
+    for write in range(writes):
         for moment in Moment:
             card.power_off()
             card.memory.restore(image)
-            card.memory.arm(Tear(index, moment))
-            try:
+            card.memory.arm(Tear(write, moment))
+            with pytest.raises(PowerLoss):
                 card.power_on()
-            except PowerLoss:
-                card.power_on()
-                found.append(card.memory.objects())
-            else:
-                card.memory.arm(None)
-                return found
-        index += 1
+            card.power_on()
+            yield card.memory.objects()
 
 
-@pytest.mark.parametrize("writing", WRITINGS, ids=lambda writing: writing.name)
-def test_a_cut_leaves_old_or_new(writing: Writing) -> None:
-    peer = peer_of(writing.preset)
-    writing.before(peer)
-    undisturbed: CalypsoCard = peer.card  # type: ignore[assignment]
-    allowed = stages(undisturbed.memory, lambda: writing.command(peer))
-    cuts = 0
-    index = 0
-    while True:
+def faults_of(writing: Writing) -> list[str]:
+    """Cut a writing everywhere; return what is wrong behind any cut."""
+    peer = ready(writing)
+    whole = twin(peer)
+    memory = card_of_peer(whole).memory
+    before, writes = memory.objects(), memory.writes
+    writing.action(whole)
+    after, writes = memory.objects(), memory.writes - writes
+    assert after != before
+    faults = faults_of_a_cut(before, after, after)
+    for write in range(writes):
         for moment in Moment:
-            peer = peer_of(writing.preset)
-            writing.before(peer)
-            if not cut(peer, writing, Tear(index, moment)):
-                assert cuts == 3 * index
-                writes = sum(2 * _changed(*pair) + 2 for pair in pairwise(allowed))
-                assert cuts >= 3 * writes
-                return
-            cuts += 1
-            card: CalypsoCard = peer.card  # type: ignore[assignment]
+            torn = twin(peer)
+            card = card_of_peer(torn)
+            card.memory.arm(Tear(write, moment))
+            with pytest.raises(PowerLoss):
+                writing.action(torn)
             assert not card.is_powered
-            for objects in recover_with_cuts(card):
-                assert objects in allowed
-                check_money(objects)
-        index += 1
+            for found in recoveries(card):
+                faults += faults_of_a_cut(before, after, found)
+    return faults
 
 
-def _changed(before: Objects, after: Objects) -> int:
-    return sum(before.get(key) != value for key, value in after.items())
+@pytest.mark.parametrize("writing", WRITINGS, ids=Writing.title)
+def test_a_cut_leaves_old_or_new(writing: Writing) -> None:
+    assert faults_of(writing) == []
 
 
-def check_money(objects: Objects) -> None:
-    """Balance, transaction number and logs of the purse say the same."""
-    if PURSE_KEY not in objects:
-        return
-    balance, number, _ = objects[PURSE_KEY]  # type: ignore[misc]
-    load = SvLoadLog.parse(objects[LOAD_LOG_KEY])  # type: ignore[arg-type]
-    debit = SvDebitLog.parse(objects[DEBIT_LOG_KEY])  # type: ignore[arg-type]
-    last = max((load, debit), key=lambda log: log.sv_tnum)
-    assert (last.balance, last.sv_tnum) == (balance, number)
+@pytest.mark.parametrize(
+    ("row", "how"),
+    [
+        ("Close Secure Session", "ratified"),
+        ("SV Reload", "outside"),
+        ("SV Debit", "in a session"),
+        ("Change Key", "of slot 1, outside"),
+    ],
+)
+def test_a_card_that_commits_object_by_object_is_caught(
+    row: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Memory.commit
+
+    def one_by_one(memory: Memory, changes: Mapping[Key, Value]) -> None:
+        for key, value in changes.items():
+            whole(memory, {key: value})
+
+    product = "prime-3 PKI" if row == "Change Key" else "prime-3 regular"
+    (writing,) = (w for w in WRITINGS if (w.product.name, w.row, w.how) == (product, row, how))
+    monkeypatch.setattr(Memory, "commit", one_by_one)
+    assert any("mixed state" in fault for fault in faults_of(writing))
+
+
+@pytest.mark.parametrize("product", PRODUCTS, ids=lambda product: product.name)
+def test_every_modifying_command_of_the_product_is_cut_outside_and_in_a_session(
+    product: Product,
+) -> None:
+    table = peer_of(product.preset).card.structure.applications[0].commands  # type: ignore[attr-defined]
+    for row in table:
+        cut = {w.how for w in WRITINGS if w.product == product and w.row == row.name}
+        if MODIFIES not in row.traits or (product.name, row.name) == ("basic", "Rehabilitate"):
+            continue
+        if row.name not in SESSION_ONLY:
+            assert "outside" in cut, row.name
+        if product.mode != "PKI" or not (row.name in SESSION_ONLY or row.name.startswith("SV")):
+            assert "in a session" in cut, row.name
+
+
+@pytest.mark.slow
+def test_every_command_that_writes_is_cut() -> None:
+    """Which ones write is seen in the catalogue of cases, not said."""
+    cut = {writing.row for writing in WRITINGS}
+    for case in CASES:
+        peer = peer_of(case.preset)
+        for step in case.given:
+            step(peer)
+        command = case.command if isinstance(case.command, str) else case.command(peer)
+        card = card_of_peer(peer)
+        ratifies = card.volatile.awaits_ratification
+        writes = card.memory.writes
+        peer.send(command)
+        if card.memory.writes != writes and not ratifies and card.last_row is not None:
+            assert card.last_row.name in cut
 
 
 @pytest.mark.parametrize("pin", ["30303030", "39393939"])
@@ -263,7 +157,7 @@ def test_no_cut_gives_an_attempt_back_or_hides_one(pin: str) -> None:
     while True:
         for moment in Moment:
             peer = peer_of("bench")
-            card: CalypsoCard = peer.card  # type: ignore[assignment]
+            card = card_of_peer(peer)
             assert peer.send("002000000439393939") == "63C2"
             card.memory.arm(Tear(index, moment))
             try:

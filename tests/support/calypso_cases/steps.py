@@ -109,17 +109,24 @@ def altered(command: Callable[[Peer], str], index: int = -1) -> Callable[[Peer],
     return make
 
 
+def challenge_of(peer: Peer) -> str:
+    return peer.ok(f"{peer.cla:02X}84000008")
+
+
 def ciphered_pin(pin: str = "30303030") -> Callable[[Peer], str]:
-    return lambda peer: "0020000008" + peer.pin_cryptogram(peer.ok("0084000008"), pin)
+    return lambda peer: f"{peer.cla:02X}20000008" + peer.pin_cryptogram(challenge_of(peer), pin)
 
 
 def new_pin(new: str, old: str = "00000000") -> Callable[[Peer], str]:
-    return lambda peer: "00D800FF10" + peer.pin_change_cryptogram(peer.ok("0084000008"), new, old)
+    return lambda peer: (
+        f"{peer.cla:02X}D800FF10" + peer.pin_change_cryptogram(challenge_of(peer), new, old)
+    )
 
 
 def new_key(index: int, kif: int, kvc: int, algorithm: int = 0xA0) -> Callable[[Peer], str]:
     return lambda peer: (
-        f"00D800{index:02X}20" + peer.key_cryptogram(peer.ok("0084000008"), kif, kvc, algorithm)
+        f"{peer.cla:02X}D800{index:02X}20"
+        + peer.key_cryptogram(challenge_of(peer), kif, kvc, algorithm)
     )
 
 
