@@ -150,8 +150,9 @@ MISUSES: dict[str, tuple[Play, ...]] = {
     ),
     "an unknown class": (
         *(Play(f"{cla}B2013C1D", 0x6E00) for cla in ("01", "80", "FA", "FF")),
-        Play("00B2013C1D", 0x6E00, preset="prime-1"),
-        Play("00B2013C1D", 0x6E00, preset="prime-2"),
+        Play("80B2013C1D", 0x6E00, preset="prime-1"),
+        Play("FAB2013C1D", 0x6E00, preset="prime-1"),
+        Play("80B2013C1D", 0x6E00, preset="prime-2"),
         Play("FAB2013C1D", 0x6E00, preset="prime-2"),
     ),
     "Get Response with nothing pending": tuple(

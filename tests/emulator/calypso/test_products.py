@@ -82,20 +82,23 @@ def test_another_serial_number_comes_into_atr_fci_and_keys() -> None:
     ("preset", "cla", "command", "sw"),
     [
         ("prime-1", "94", "B2013C1D", "9000"),
-        ("prime-1", "00", "B2013C1D", "6E00"),
+        ("prime-1", "00", "B2013C00", "9000"),
+        ("prime-1", "80", "B2013C1D", "6E00"),
         ("prime-1", "00", "A4040008315449432E494341", "6B00"),
-        ("prime-1", "00", "A4090002000000", "6E00"),
+        ("prime-1", "00", "A4090002000000", "9000"),
         ("prime-1", "FA", "7C000721", "6D00"),
         ("prime-1", "FA", "B2013C1D", "6E00"),
         ("prime-1", "94", "A4040008315449432E494341", "6B00"),
         ("prime-2", "94", "B2013C1D", "9000"),
-        ("prime-2", "00", "B2013C1D", "6E00"),
+        ("prime-2", "00", "B2013C00", "9000"),
+        ("prime-2", "80", "B2013C1D", "6E00"),
         ("prime-2", "00", "A4040005A00000040400", "9000"),
         ("prime-2", "94", "A4040005A00000040400", "9000"),
-        ("prime-2", "00", "A4090002000000", "6E00"),
+        ("prime-2", "00", "A4090002000000", "9000"),
+        ("prime-2", "00", "CA006F00", "9000"),
         ("prime-2", "FA", "7C000721", "9000"),
         ("prime-2", "94", "7C000721", "9000"),
-        ("prime-2", "00", "7C000721", "6E00"),
+        ("prime-2", "00", "7C000721", "9000"),
         ("prime-2", "FA", "B2013C1D", "6E00"),
         ("bench", "00", "B2013C1D", "9000"),
         ("bench", "94", "B2013C1D", "9000"),
@@ -245,3 +248,14 @@ def test_a_legacy_case_1_card_selects_by_lid_with_p1_08_and_reads_with_le_1d() -
     assert len(peer.ok("94B201441D")) == 58
     fci = peer.ok("94CA006F00")
     assert fci.endswith("03080304000200")
+
+
+@pytest.mark.parametrize(("preset", "answer"), [("prime-2", "6200"), ("tango", "0000059000")])
+def test_a_revision_2_card_postpones_counters_as_its_startup_information_says(
+    preset: str, answer: str
+) -> None:
+    peer = peer_of(preset)
+    peer.open(2, mode="revision 2")
+    assert peer.send("943201C803000005") == answer
+    peer.close_ok()
+    assert peer.ok("94B201CC03") == "000005"
