@@ -1,7 +1,8 @@
 """Cards that stay in readers for other programs: what `cardbench up` and `cardbench pcsc` plug in.
 
 A card is named by its preset, with or without its kind before a colon: `bench` is the Calypso card of
-that name, `sam:bench` the SAM, `wallet` a Java Card with a Wallet whose PIN is 31323334.
+that name, `sam:bench` the SAM, `wallet` a Java Card with a Wallet whose PIN is 31323334. The name of a
+card file is the card in it, which lives on there.
 
 An edge: cards that other programs talk to live in real time.
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from cardbench.emulator.chassis import Clock, Entropy
@@ -20,11 +22,12 @@ from cardbench.emulator.readers.pcsclite import PcscService
 from cardbench.emulator.readers.t0 import T0Slot
 from cardbench.emulator.readers.uninterrupted import uninterrupted
 from cardbench.emulator.readers.vpcd import PORTS, VpcdLink
+from cardbench.emulator.storage import CardFile
 from cardbench.protocol.errors import ReaderError, UsageError
+from cardbench.scenarios.card_files import CALYPSO, SAM, card_in, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
     from types import TracebackType
 
     from cardbench.emulator.readers.in_process import WatchedSlot
@@ -39,12 +42,16 @@ VPCD_READER_NAME = "Virtual PCD 00 {number:02X}"
 
 
 class RealClock(Clock):
-    """A clock that runs with the machine's own."""
+    """A clock that runs with the machine's own.
+
+    Args:
+        now_s: where it starts.
+    """
 
     __slots__ = ("_ahead_s",)
 
-    def __init__(self) -> None:
-        self._ahead_s = -time.monotonic()
+    def __init__(self, now_s: float = 0.0) -> None:
+        self._ahead_s = now_s - time.monotonic()
 
     @property
     def now_s(self) -> float:
@@ -114,21 +121,43 @@ KINDS: tuple[CardKind, ...] = (
 )
 
 
-def find_preset(text: str) -> tuple[CardKind, str]:
-    """Return the kind and the preset that a text names.
+KIND_OF_FAMILY = {CALYPSO: KINDS[0], SAM: KINDS[1]}
+"""The kind of the card in a file, by the file's family."""
+
+
+class Wanted(NamedTuple):
+    """A card that is to be plugged in.
+
+    Attributes:
+        kind: the kind of card.
+        preset: its preset, or the name of its file.
+        path: its file; None: it is made afresh.
+    """
+
+    kind: CardKind
+    preset: str
+    path: Path | None = None
+
+
+def find_card(text: str) -> Wanted:
+    """Return the card that a text names: a preset, or a card file where no preset has that name.
 
     Raises:
-        UsageError: there is none; the text lists what there is.
+        UsageError: there is neither; the text lists the presets.
+        StorageError: see `CardFile.open`.
     """
     before, colon, after = text.partition(":")
     for kind in KINDS:
         if colon:
             if before == kind.name and after in kind.presets():
-                return kind, after
+                return Wanted(kind, after)
         elif text in kind.presets():
-            return kind, text
+            return Wanted(kind, text)
+    path = Path(text)
+    if path.is_file():
+        return Wanted(KIND_OF_FAMILY[family_of(path)], text, path)
     known = ", ".join(f"{kind.name}:{preset}" for kind in KINDS for preset in kind.presets())
-    raise UsageError(f"no preset {text!r}; there are: {known}")
+    raise UsageError(f"no preset and no card file {text!r}; presets are: {known}")
 
 
 class Plugged(NamedTuple):
@@ -137,7 +166,7 @@ class Plugged(NamedTuple):
     Attributes:
         reader_name: what PC/SC programs see.
         kind: the kind of card.
-        preset: its preset.
+        preset: its preset, or the name of its file.
         atr: its answer to reset.
     """
 
@@ -151,7 +180,7 @@ class PluggedBench:
     """Cards in readers that other programs see; a context manager.
 
     Args:
-        presets: which cards; see `find_preset`.
+        presets: which cards; see `find_card`.
         folder: where the socket of the rootless service is made; None: plug into pcscd through vpcd.
         seed: where all randomness comes from.
         strict_t0: cards with contacts carry T=0 alone, strictly.
@@ -171,17 +200,19 @@ class PluggedBench:
     ) -> None:
         self.plugged: list[Plugged] = []
         self.environment: dict[str, str] = {}
-        self._presets = [find_preset(text) for text in presets or DEFAULT_PRESETS]
+        self._wanted = [find_card(text) for text in presets or DEFAULT_PRESETS]
         self._folder = folder
         self._seed = seed
         self._strict_t0 = strict_t0
         self._resources = ExitStack()
+        self._files = self._resources.enter_context(ExitStack())  # closed when all cards are out
 
     def __enter__(self) -> Self:
         """Plug everything in.
 
         Raises:
             UsageError: more cards than readers.
+            StorageError: a card file is in use, or damaged.
             ReaderError: the socket is busy, or pcscd does not take the cards.
         """
         with uninterrupted():
@@ -205,36 +236,43 @@ class PluggedBench:
         with uninterrupted():
             self._resources.close()
 
-    def _slot(self, number: int, kind: CardKind, preset: str) -> tuple[WatchedSlot, bytes]:
-        """Return a slot with a new card in it, and the card's answer to reset."""
-        entropy = Entropy(f"{self._seed}/{kind.name}/{number}".encode())
+    def _slot(self, number: int, wanted: Wanted) -> tuple[WatchedSlot, bytes]:
+        """Return a slot with the card in it, and the card's answer to reset."""
+        kind = wanted.kind
         slot = CardSlot(f"cardbench {kind.name}")
-        slot.insert(kind.make(preset, entropy, RealClock()))
+        slot.insert(self._card(number, wanted))
         atr = slot.power_on()
         slot.power_off()
         return T0Slot(slot) if self._strict_t0 and not kind.is_contactless else slot, atr
 
+    def _card(self, number: int, wanted: Wanted) -> Card:
+        if wanted.path is None:
+            entropy = Entropy(f"{self._seed}/{wanted.kind.name}/{number}".encode())
+            return wanted.kind.make(wanted.preset, entropy, RealClock())
+        file = self._files.enter_context(CardFile.open(wanted.path))
+        return card_in(file, RealClock(file.clock.now_s))
+
     def _serve(self, folder: Path) -> None:
         service = self._resources.enter_context(PcscService(folder))
         self.environment = service.environment
-        for number, (kind, preset) in enumerate(self._presets):
-            slot, atr = self._slot(number, kind, preset)
+        for number, wanted in enumerate(self._wanted):
+            slot, atr = self._slot(number, wanted)
             reader = service.add_reader(slot)
-            self.plugged.append(Plugged(reader.name, kind, preset, atr))
+            self.plugged.append(Plugged(reader.name, wanted.kind, wanted.preset, atr))
 
     def _plug_into_vpcd(self) -> None:
-        if len(self._presets) > len(PORTS):
+        if len(self._wanted) > len(PORTS):
             raise UsageError(
-                f"{len(self._presets)} cards are wanted; vpcd has {len(PORTS)} readers: plug in fewer, or "
+                f"{len(self._wanted)} cards are wanted; vpcd has {len(PORTS)} readers: plug in fewer, or "
                 f"leave --vpcd away"
             )
         links = []
-        for number, (kind, preset) in enumerate(self._presets):
-            slot, atr = self._slot(number, kind, preset)
+        for number, wanted in enumerate(self._wanted):
+            slot, atr = self._slot(number, wanted)
             link = VpcdLink(slot, port=PORTS[number])
             links.append(self._resources.enter_context(link))
             name = VPCD_READER_NAME.format(number=number)
-            self.plugged.append(Plugged(name, kind, preset, atr))
+            self.plugged.append(Plugged(name, wanted.kind, wanted.preset, atr))
         for link, plugged in zip(links, self.plugged, strict=True):
             if not link.wait_until_plugged(PLUG_TIMEOUT_S):
                 host, port = link.address

@@ -8,18 +8,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from cardbench.protocol.errors import CardbenchError
+from cardbench.protocol.errors import CardbenchError, UsageError
 from cardbench.scenarios.backends import Seat
 from cardbench.scenarios.errors import NeedsNotMet
 from cardbench.scenarios.foreign import explained
 from cardbench.scenarios.permission import check_permission
 from cardbench.scenarios.stories.story import Stage, StoryResult
-from cardbench.scenarios.world import World
+from cardbench.scenarios.trace import LABELS, Role
+from cardbench.scenarios.world import EPOCH, World
 from cardbench.terminal.card import CardChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
+    from cardbench.protocol.link import Card
     from cardbench.scenarios.backends import Backend
     from cardbench.scenarios.stories.story import Step, Story
 
@@ -29,12 +32,19 @@ def seats_of(story: Story) -> tuple[Seat, ...]:
     return tuple(Seat(role, needs.is_contactless) for role, needs in story.needs.items())
 
 
-def world_for(story: Story, backend: Backend) -> World:
-    """Return a world with the readers that a story wants, not opened yet."""
-    return World(backend, seats_of(story))
+def world_for(story: Story, backend: Backend, *, epoch: datetime = EPOCH) -> World:
+    """Return a world with the readers that a story wants, not opened yet; it begins at `epoch`."""
+    return World(backend, seats_of(story), epoch=epoch)
 
 
-def prepare(story: Story, world: World, seed: int, *, allow_write: str | None = None) -> None:
+def prepare(
+    story: Story,
+    world: World,
+    seed: int,
+    *,
+    allow_write: str | None = None,
+    brought: Mapping[Role, Card] | None = None,
+) -> None:
     """Begin afresh: fresh software cards where the bench plugs them, a look at the card elsewhere.
 
     Args:
@@ -42,19 +52,27 @@ def prepare(story: Story, world: World, seed: int, *, allow_write: str | None = 
         world: an open world with the readers that the story wants.
         seed: where all randomness comes from.
         allow_write: serial number, in hexadecimal, of a card elsewhere that the story may change.
+        brought: software cards of the user's own, by role: plugged in as they are, and looked at.
 
     Raises:
         NeedsNotMet: a card that is present lacks something; the text names it all.
         WriteNotAllowed: the story would change a card that `allow_write` does not name.
         ReaderError: no card, or no link to it.
+        UsageError: a card is brought for a reader that the story does not have, or that nobody can fill.
     """
+    brought = brought or {}
+    for role in brought:
+        if role not in story.needs:
+            raise UsageError(f"the story {story.name} needs no {LABELS[role]}")
     world.start(seed)
     missing: list[str] = []
     for role, needs in story.needs.items():
-        if role in world.hands:
+        if role in brought:
+            world.plug({role: brought[role]})
+        elif role in world.hands:
             card = needs.personalise(entropy=world.entropy(role), clock=world.clock)
             world.plug({role: card})
-        else:
+        if role in brought or role not in world.hands:
             channel = CardChannel(world.readers[role])
             missing.extend(needs.missing(channel))
             channel.close()
@@ -71,6 +89,7 @@ def run(
     seed: int,
     on_step: Callable[[Step], None] | None = None,
     allow_write: str | None = None,
+    brought: Mapping[Role, Card] | None = None,
 ) -> StoryResult:
     """Prepare the cards and play the story once.
 
@@ -83,11 +102,12 @@ def run(
         seed: where all randomness comes from.
         on_step: told of each step that has ended; the time that takes is not the story's.
         allow_write: see `prepare`.
+        brought: software cards of the user's own, by role; what the story changes on them stays.
 
     Raises:
-        NeedsNotMet, WriteNotAllowed, ReaderError: the story could not begin.
+        NeedsNotMet, WriteNotAllowed, ReaderError, UsageError: the story could not begin.
     """
-    prepare(story, world, seed, allow_write=allow_write)
+    prepare(story, world, seed, allow_write=allow_write, brought=brought)
     telling_s = 0.0
 
     def tell(step: Step) -> None:

@@ -10,7 +10,7 @@ Source: our choice.
 from __future__ import annotations
 
 from enum import Enum, StrEnum, unique
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cardbench.protocol.apdu import CommandApdu
 from cardbench.protocol.calypso.ins import CalypsoIns, DataObject, SamIns
@@ -41,6 +41,10 @@ class Role(StrEnum):
 
     CARD = "card"
     SAM = "sam"
+
+
+LABELS: Final = {Role.CARD: "card", Role.SAM: "SAM"}
+"""What people call it."""
 
 
 @unique

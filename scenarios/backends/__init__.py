@@ -119,11 +119,13 @@ class BackendKind(NamedTuple):
         name: what it is called on the command line.
         summary: one line.
         implementation: `module:class`.
+        plugs: it plugs software cards in.
     """
 
     name: str
     summary: str
     implementation: str
+    plugs: bool = True
 
 
 KINDS: tuple[BackendKind, ...] = (
@@ -146,6 +148,7 @@ KINDS: tuple[BackendKind, ...] = (
         "readers",
         "any PC/SC readers and the cards in them, chosen by --card-reader and --sam-reader",
         "cardbench.scenarios.backends.readers:ReadersBackend",
+        plugs=False,
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -81,6 +82,7 @@ def root(
     "cardbench run sale --sequence   (what went to whom, exchange by exchange)\n\n"
     "cardbench run sale --mermaid > sale.mmd   (the same as a diagram)\n\n"
     "cardbench run validation --repeat 1000   (fresh cards each time, seeds one after the other)\n\n"
+    "cardbench run validation --card gate.card --sam gate.sam   (cards in files, which live on)\n\n"
     "cardbench run identify --backend readers --card-reader Omnikey   (a real card in that reader)",
 )
 def run(
@@ -106,6 +108,26 @@ def run(
             metavar="SERIAL",
             help="With --backend readers: the card that the story may change. A story that changes keys, "
             "PIN, value or status is refused without it; `cardbench run identify` says the serial number.",
+        ),
+    ] = None,
+    card_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--card",
+            metavar="FILE",
+            help="Play with the Calypso card in this file, as it is; what changes on it stays.",
+        ),
+    ] = None,
+    sam_file: Annotated[
+        Path | None, typer.Option("--sam", metavar="FILE", help="The same, with the SAM in it.")
+    ] = None,
+    begins: Annotated[
+        datetime | None,
+        typer.Option(
+            "--at",
+            formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"],
+            help="When the story begins, without it 2026-01-05T08:00; a card that lives on remembers "
+            "the last time.",
         ),
     ] = None,
     strict_t0: StrictT0 = False,
@@ -142,6 +164,9 @@ def run(
             card_reader=card_reader,
             sam_reader=sam_reader,
             allow_write=allow_write,
+            card_file=card_file,
+            sam_file=sam_file,
+            begins=begins and begins.replace(tzinfo=UTC),
             strict_t0=strict_t0,
             seed=seed,
             repeat=repeat,
@@ -162,7 +187,7 @@ def readers(*, json: AsJson = False) -> None:
     tell_readers(as_json=json)
 
 
-Presets = "Presets, such as bench, sam:bench or wallet; without any, a Calypso card and a SAM."
+Presets = "Presets, such as bench, sam:bench or wallet, or card files; without any, a Calypso card and a SAM."
 
 
 @app.command(
@@ -171,6 +196,7 @@ Presets = "Presets, such as bench, sam:bench or wallet; without any, a Calypso c
     "have the printed variable in their environment see it. With --vpcd they are those of this machine's "
     "pcscd, which every program sees.",
     epilog="[bold]Examples[/]\n\ncardbench up\n\ncardbench up card:bench sam:bench --vpcd\n\n"
+    "cardbench up gate.card gate.sam   (cards in files: what other programs change on them stays)\n\n"
     "cardbench up wallet   (its PIN is 31323334)",
 )
 def up(

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import secrets
 import statistics
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress
 
-from cardbench.protocol.errors import CardbenchError
+from cardbench.emulator.storage import CardFile
+from cardbench.protocol.errors import CardbenchError, UsageError
 from cardbench.scenarios import runner
-from cardbench.scenarios.backends import BackendOptions, open_backend
+from cardbench.scenarios.backends import KINDS, BackendOptions, open_backend
+from cardbench.scenarios.card_files import CALYPSO, SAM, card_in, check_family
 from cardbench.scenarios.cli.show import StoryPrinter, print_json
 from cardbench.scenarios.stories import find_story
 from cardbench.scenarios.trace import Role, shown
+from cardbench.scenarios.world import EPOCH
 from cardbench.terminal.readers import Traffic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from cardbench.protocol.link import Card
     from cardbench.scenarios.stories.story import Story, StoryResult
     from cardbench.scenarios.trace import Tape
     from cardbench.scenarios.world import World
@@ -34,6 +43,9 @@ class PlayOptions:
     card_reader: str | None = None
     sam_reader: str | None = None
     allow_write: str | None = None
+    card_file: Path | None = None
+    sam_file: Path | None = None
+    begins: datetime | None = None
     strict_t0: bool = False
     seed: int | None = None
     repeat: int = 1
@@ -53,6 +65,32 @@ class PlayOptions:
         said = {Role.CARD: self.card_reader, Role.SAM: self.sam_reader}
         patterns = {role: pattern for role, pattern in said.items() if pattern is not None}
         return BackendOptions(reader_patterns=patterns, strict_t0=self.strict_t0)
+
+
+@contextmanager
+def brought_cards(options: PlayOptions) -> Iterator[dict[Role, Card]]:
+    """Open the card files that the user brings, and close them at the end.
+
+    Raises:
+        StorageError: see `CardFile.open`.
+        UsageError: another card than the reader is for, or a backend that plugs no cards in.
+    """
+    plugs = all(kind.plugs for kind in KINDS if kind.name == options.backend)
+    if (options.card_file or options.sam_file) and not plugs:
+        raise UsageError(
+            f"the backend {options.backend} plugs no card in; leave --card and --sam away"
+        )
+    with ExitStack() as files:
+        cards: dict[Role, Card] = {}
+        for role, path, family in (
+            (Role.CARD, options.card_file, CALYPSO),
+            (Role.SAM, options.sam_file, SAM),
+        ):
+            if path is not None:
+                file = files.enter_context(CardFile.open(path))
+                check_family(file, family)
+                cards[role] = card_in(file)
+        yield cards
 
 
 @dataclass(slots=True)
@@ -92,11 +130,14 @@ def play(name: str, options: PlayOptions) -> None:
     error: CardbenchError | None = None
     try:
         story = find_story(name)
-        with runner.world_for(
-            story, open_backend(options.backend, options.backend_options())
-        ) as world:
+        backend = open_backend(options.backend, options.backend_options())
+        # The files outlive the world: cards are pulled out first.
+        with (
+            brought_cards(options) as brought,
+            runner.world_for(story, backend, epoch=options.begins or EPOCH) as world,
+        ):
             tape = world.tape
-            _run(story, world, tally, options)
+            _run(story, world, tally, options, brought)
     except CardbenchError as raised:
         error = raised
     if tally.last is not None:
@@ -118,7 +159,9 @@ def play(name: str, options: PlayOptions) -> None:
         raise error
 
 
-def _run(story: Story, world: World, tally: Tally, options: PlayOptions) -> None:
+def _run(
+    story: Story, world: World, tally: Tally, options: PlayOptions, brought: dict[Role, Card]
+) -> None:
     """Play once, told step by step; or often, with one seed after the other, up to a failure."""
     printer = StoryPrinter(
         story, world, with_trace=options.with_trace, with_secrets=options.with_secrets
@@ -127,21 +170,23 @@ def _run(story: Story, world: World, tally: Tally, options: PlayOptions) -> None
         on_step = None if options.is_quiet else printer.step
         if on_step:
             printer.begin(tally.first_seed)
-        tally.add(
-            runner.run(
-                story,
-                world,
-                seed=tally.first_seed,
-                on_step=on_step,
-                allow_write=options.allow_write,
-            )
+        result = runner.run(
+            story,
+            world,
+            seed=tally.first_seed,
+            on_step=on_step,
+            allow_write=options.allow_write,
+            brought=brought,
         )
+        tally.add(result)
     else:
         seeds = range(tally.first_seed, tally.first_seed + options.repeat)
         console = Console(stderr=True)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
             for seed in bar.track(seeds, description=story.name):
-                result = runner.run(story, world, seed=seed, allow_write=options.allow_write)
+                result = runner.run(
+                    story, world, seed=seed, allow_write=options.allow_write, brought=brought
+                )
                 tally.add(result)
                 if not result.ok:
                     break

@@ -12,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from cardbench.scenarios.cli.doctor import Finding, Standing
-from cardbench.scenarios.trace import Act, Role, shown
+from cardbench.scenarios.trace import LABELS, Act, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cardbench.scenarios.stories.story import Step, Story, StoryResult
+    from cardbench.scenarios.trace import Role
     from cardbench.scenarios.world import World
     from cardbench.terminal.readers import Traffic
 
@@ -26,8 +27,6 @@ MARKS = {
     Standing.MISSING: "[yellow]–[/]",
     Standing.BROKEN: "[red]✗[/]",
 }
-
-LABELS = {Role.CARD: "card", Role.SAM: "SAM"}
 
 
 def print_json(content: Mapping[str, object]) -> None:

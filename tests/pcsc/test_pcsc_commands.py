@@ -128,6 +128,26 @@ def test_up_plugs_in_what_it_is_told_to(
     assert left_in(ordinary.folder) == []
 
 
+def test_cards_in_files_live_on_behind_other_programs_even_when_the_bench_is_killed(
+    up: Callable[..., Up], cardbench: Callable[..., Done], ordinary: User
+) -> None:
+    for line in ("card new story:validation gate.card", "sam new bench gate.sam"):
+        assert cardbench(*line.split()).returncode == 0
+    for passage, end in enumerate((signal.SIGKILL, signal.SIGINT), 1):
+        bench = up("gate.card", "gate.sam", "--folder", str(ordinary.folder / f"cb-{passage}"))
+        assert any("card:gate.card" in line for line in bench.lines)
+        played = cardbench(
+            "run", "validation", "--backend", "readers", "--card-reader", " card ",
+            "--sam-reader", " sam ", "--at", f"2026-01-05T{8 + passage:02}:00", **bench.environment,
+        )  # fmt: skip
+        assert played.returncode == 0, played.stderr
+        bench.stop(end)
+        shown = cardbench("card", "show", "gate.card").stdout
+        assert f"1: {10 - passage}; the other 8 at 0" in shown
+    for name in ("gate.card", "gate.sam"):
+        (ordinary.folder / name).unlink()
+
+
 def test_a_programs_exit_status_is_handed_on(
     cardbench: Callable[..., Done], ordinary: User
 ) -> None:
