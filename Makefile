@@ -86,14 +86,16 @@ bench: $(STAMP) ## measure, each thing beside a reference in the same run; fails
 bench-shown: $(STAMP) ## measure and show, whatever the numbers: a busy machine must not fail a change
 	-@$(MAKE) --no-print-directory bench
 
-docs: $(STAMP) ## draw the pictures of the documentation and write the command pages anew
+docs: $(STAMP) ## draw the pictures of the documentation and write its generated pages anew
 	$(BIN)/python tools/rooms_picture.py
 	$(BIN)/python tools/command_pages.py
+	$(BIN)/python tools/name_map.py
 	$(BIN)/python tools/run_picture.py
 
-docs-check: $(STAMP) ## fail if a picture or command page of the documentation is not up to date
+docs-check: $(STAMP) ## fail if a picture or generated page of the documentation is not up to date
 	$(BIN)/python tools/rooms_picture.py --check
 	$(BIN)/python tools/command_pages.py --check
+	$(BIN)/python tools/name_map.py --check
 	$(BIN)/python tools/run_picture.py --check
 
 # The full test run comes last, so that its summary closes the log.

@@ -2,7 +2,7 @@
 
     CardbenchError
     ├── UsageError                   the caller's argument or order of calls is wrong (a ValueError)
-    │   └── NotSupported             the card or crypto module has no such function
+    │   └── NotSupported             card, crypto module or reader has no such function
     ├── ReaderError                  the link: nothing is known of the card's answer
     │   ├── ReaderNotFound
     │   ├── CardNotPresent
@@ -109,7 +109,7 @@ class UsageError(CardbenchError, ValueError):
 
 
 class NotSupported(UsageError):
-    """The card, by its product and options, or the crypto module has no such function."""
+    """The card, by its product and options, the crypto module or the reader has no such function."""
 
 
 class ReaderError(CardbenchError):

@@ -1,6 +1,9 @@
 """Calypso Card API: card image and transaction managers."""
 
+from cardbench.protocol.calypso.file_header import DirectoryHeader, EfType, FileHeader
 from cardbench.protocol.calypso.ins import DataObject, WriteAccessLevel
+from cardbench.protocol.calypso.startup import ProductType, StartupInformation
+from cardbench.protocol.calypso.sv_log import SvDebitLog, SvLoadLog
 from cardbench.terminal.calypso.card import CalypsoCard
 from cardbench.terminal.calypso.commands.management import SelectFileControl
 from cardbench.terminal.calypso.commands.searching import SearchQuery, SearchResult
@@ -25,10 +28,14 @@ __all__ = [
     "CalypsoCard",
     "CalypsoSelection",
     "DataObject",
+    "DirectoryHeader",
+    "EfType",
     "ElementaryFile",
     "FileData",
+    "FileHeader",
     "FreeTransactionManager",
     "Handle",
+    "ProductType",
     "SearchQuery",
     "SearchResult",
     "SecureExtendedModeTransactionManager",
@@ -37,7 +44,10 @@ __all__ = [
     "SecureSymmetricTransactionManager",
     "SelectFileControl",
     "SessionOpening",
+    "StartupInformation",
     "SvAction",
+    "SvDebitLog",
+    "SvLoadLog",
     "SvLogs",
     "SvOperation",
     "SvState",

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from cardbench.protocol.errors import (
     CardbenchError,
     CardError,
+    CardNotPresent,
     InvalidCardSignature,
     NotSupported,
     ProtocolError,
@@ -302,7 +303,11 @@ class SecurePkiModeTransactionManager(TransactionManager):
             if isinstance(error, CardError):
                 if isinstance(stopped_at, OpenPkiSession):
                     self._may_be_open = False
-            elif isinstance(stopped_at, _ENDS) and len(error.commands) > len(responses):
+            elif (
+                isinstance(stopped_at, _ENDS)
+                and not isinstance(error, CardNotPresent)
+                and len(error.commands) > len(responses)
+            ):
                 self._close = SessionState.UNKNOWN
             raise
         if any(isinstance(command, ClosePkiSession) for command in block):

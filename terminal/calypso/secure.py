@@ -35,6 +35,7 @@ from cardbench.protocol.errors import (
     CardbenchError,
     CardError,
     CardMacNotVerifiable,
+    CardNotPresent,
     CryptoModuleError,
     InconsistentData,
     InvalidCardMac,
@@ -477,6 +478,8 @@ class SecureSymmetricTransactionManager(SecureCommands):
         for command in block:
             if command.foreseen is not None or not command.is_digested:
                 continue
+            if self._unread:  # foreseen is from what was read, and the image takes answers in order
+                self._read_ciphered()
             foreseen = command.foresee(card)
             if foreseen is None and self._is_pre_opened:
                 foreseen = command.foresee_from_image(card)
@@ -509,7 +512,7 @@ class SecureSymmetricTransactionManager(SecureCommands):
                 return  # the card has closed its session: it may leave
             if (
                 isinstance(stopped_at, CloseSecureSession)
-                and not isinstance(error, CardError)
+                and not isinstance(error, (CardError, CardNotPresent))
                 and len(error.commands) > len(responses)
             ):
                 self._close = SessionState.UNKNOWN
@@ -553,6 +556,9 @@ class SecureSymmetricTransactionManager(SecureCommands):
                 if update is not None:
                     update(command.apdu[:-1] if command.is_case_4 else command.apdu)
                     update(response)
+                if self._unread:  # the image takes answers in their order
+                    self._unread.append((command, Deferred.of(response)))
+                    continue
                 command.accept(card, response)
                 if command.may_postpone or command.is_sv_operation:
                     self._note(command, response)

@@ -25,7 +25,13 @@ import contextlib
 from typing import TYPE_CHECKING, Protocol, Self
 
 from cardbench.protocol.calypso.ins import CalypsoIns
-from cardbench.protocol.errors import CardError, ProtocolError, ReaderError, UsageError
+from cardbench.protocol.errors import (
+    CardError,
+    NotSupported,
+    ProtocolError,
+    ReaderError,
+    UsageError,
+)
 from cardbench.protocol.status import StatusWord
 from cardbench.terminal.card.requests import ChannelControl
 from cardbench.terminal.readers.protocols import PhysicalProtocol, physical_protocol
@@ -141,7 +147,8 @@ class CardChannel:
         """Look for a physical protocol, and call it by a logical name in selections.
 
         Raises:
-            UsageError: an empty name, or a physical protocol that no reader here can tell.
+            UsageError: an empty name.
+            NotSupported: a physical protocol that no reader here can tell.
         """
         _check_protocol(physical)
         if not logical:
@@ -341,7 +348,7 @@ def _complete_error(
 def _check_protocol(physical: str) -> None:
     if physical not in set(PhysicalProtocol):
         known = ", ".join(PhysicalProtocol)
-        raise UsageError(f"no physical protocol {physical!r}; readers here can tell: {known}")
+        raise NotSupported(f"no physical protocol {physical!r}; readers here can tell: {known}")
 
 
 def _get_response(command: bytes, le: int) -> bytes:

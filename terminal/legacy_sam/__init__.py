@@ -26,10 +26,16 @@ from cardbench.terminal.legacy_sam.secure_write import (
     SamSecureWriteTransaction,
     SamSecuritySetting,
 )
-from cardbench.terminal.legacy_sam.selection import LegacySamSelection, sam_selector
+from cardbench.terminal.legacy_sam.selection import (
+    DynamicUnlock,
+    LegacySamSelection,
+    StaticUnlock,
+    sam_selector,
+)
 from cardbench.terminal.legacy_sam.signatures import (
     BasicSignature,
     CardTransactionLegacySamExtension,
+    Revocation,
     SamTrace,
     SamTraceabilityMode,
     SignedData,
@@ -43,11 +49,13 @@ __all__ = [
     "CardTransactionLegacySamExtension",
     "CounterIncrementAccess",
     "CounterStatus",
+    "DynamicUnlock",
     "KeyParameter",
     "LegacySam",
     "LegacySamCryptoFactory",
     "LegacySamSelection",
     "MalformedSamDocument",
+    "Revocation",
     "SamAsyncCreator",
     "SamAsyncExecutor",
     "SamCertification",
@@ -63,6 +71,7 @@ __all__ = [
     "SamTraceabilityMode",
     "SamTraits",
     "SignedData",
+    "StaticUnlock",
     "SystemKeyType",
     "TraceableSignature",
     "sam_selector",

@@ -1,6 +1,10 @@
 """Card selection: by AID, power-on data and protocol."""
 
-from cardbench.terminal.selection.manager import CardSelectionManager, CardSelectionResult
+from cardbench.terminal.selection.manager import (
+    CardSelectionManager,
+    CardSelectionResult,
+    ScheduledResponse,
+)
 from cardbench.terminal.selection.selectors import (
     BasicCardSelector,
     FileControlInformation,
@@ -15,4 +19,5 @@ __all__ = [
     "FileControlInformation",
     "FileOccurrence",
     "IsoCardSelector",
+    "ScheduledResponse",
 ]

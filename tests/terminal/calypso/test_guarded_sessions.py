@@ -288,6 +288,33 @@ def test_a_command_behind_the_switch_waits_for_it(scripted: type[ScriptedReader]
     assert transaction.traffic.exchanges == 3
 
 
+@pytest.mark.parametrize("in_one_go", [True, False])
+def test_the_image_takes_ciphered_and_plain_answers_in_their_order(
+    scripted: type[ScriptedReader], *, in_one_go: bool
+) -> None:
+    """What was read ciphered is known late; what was written after it must not go back to it."""
+    reader = scripted(
+        EXTENDED_OPEN,
+        ("0082000200", "9000"),
+        ("00B2010C01", "E19000"),
+        ("0082000000", "9000"),
+        ("00DC010C01AA", "9000"),
+        ("008E800008112233445566778800", AUTHENTICATE),
+    )
+    transaction = extended(reader, StubModule(extended=True), read_on_open=False)
+    with transaction.secure_session(DEBIT) as session:
+        session.prepare_activate_encryption()
+        read = session.prepare_read_record(1, 1, size_bytes=1)
+        session.prepare_deactivate_encryption()
+        update = session.prepare_update_record(1, 1, b"\xaa")
+        if not in_one_go:
+            session.process_commands()
+            assert update.is_done
+            assert transaction.card.record(1, 1) == b"\xaa"
+    assert read.value == b"\x11"
+    assert transaction.card.record(1, 1) == b"\xaa"
+
+
 def test_a_ciphered_command_with_an_answer_keeps_its_le(scripted: type[ScriptedReader]) -> None:
     reader = scripted(
         EXTENDED_OPEN,

@@ -746,6 +746,7 @@ def failed(reader: ScriptedReader | CardChannel, module: FakeModule) -> Cardbenc
         ([OPEN, (UPDATE[0], "6982"), ABORT], SessionState.ABORTED),
         ([OPEN, UPDATE, (CLOSE[0], "6988"), ABORT], SessionState.ABORTED),
         ([OPEN, UPDATE, (CLOSE[0], LOST)], SessionState.UNKNOWN),
+        ([OPEN, UPDATE, (CLOSE[0], CardNotPresent("empty"))], SessionState.ABORTED),
         ([OPEN, UPDATE, (CLOSE[0], "9ABC9000")], SessionState.COMMITTED),  # no MAC
     ],
 )
