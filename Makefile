@@ -62,7 +62,7 @@ lint: $(STAMP) ## ruff, formatting, import contracts
 type: $(STAMP) ## mypy, strict
 	$(BIN)/mypy -p cardbench
 	$(BIN)/mypy tools
-	cd benchmarks && MYPYPATH=../src ../$(BIN)/mypy --config-file ../pyproject.toml .
+	cd benchmarks && MYPYPATH=../src:../tools ../$(BIN)/mypy --config-file ../pyproject.toml .
 
 test: $(STAMP) try-pcsc ## all tests, on one Python
 	$(PYTEST)
@@ -79,9 +79,10 @@ pythons: $(STAMP) ## the quick tests on each supported Python of this machine
 package: $(STAMP) ## build sdist and wheel, install the wheel in an empty environment, use it there
 	$(PYTEST) -m package
 
-bench: $(STAMP) ## measure, each thing beside a reference in the same run; fails below the floors
+bench: $(STAMP) try-pcsc ## measure, each thing beside a reference in the same run; fails below the floors
 	$(BIN)/python benchmarks/validation.py
 	$(BIN)/python benchmarks/wallet.py
+	PYTHONPATH=tools $(BIN)/python benchmarks/pcsc.py
 
 bench-shown: $(STAMP) ## measure and show, whatever the numbers: a busy machine must not fail a change
 	-@$(MAKE) --no-print-directory bench

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,15 @@ RUNS = 5
 TRIES = 3
 """A neighbour on the machine slows the larger program down more than the smaller one; it never speeds it
 up. So a ratio below its floor is measured again before it counts; a real loss fails every time."""
+
+
+class Measurement(Protocol):
+    """What was measured, as its text says it."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is as it must be."""
+        ...
 
 
 class Comparison(NamedTuple):
@@ -96,7 +105,7 @@ def compare(
     )
 
 
-def judge(measure: Callable[[], Comparison]) -> int:
+def judge(measure: Callable[[], Measurement]) -> int:
     """Measure, print, and return the exit status: 0 as soon as one measurement holds the floor."""
     for number in range(1, TRIES + 1):
         result = measure()

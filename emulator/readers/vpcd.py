@@ -267,6 +267,7 @@ class VpcdLink:
             OSError: the link broke, or a half message was left lying.
         """
         receive, send, arm = link.recv, link.sendall, link.setsockopt
+        transmit = self._slot.transmit
         tcp, quick_ack = socket.IPPROTO_TCP, socket.TCP_QUICKACK
         is_new = True
         data = b""
@@ -289,12 +290,10 @@ class VpcdLink:
                 if response is None:
                     continue
             else:
-                response = self._transmit(message)
+                response = transmit(message)
+                if len(response) > _FRAME_SIZE_MAX:
+                    response = _WRONG_LENGTH
             send(len(response).to_bytes(2) + response)
-
-    def _transmit(self, command: bytes) -> bytes:
-        response = self._slot.transmit(command)
-        return response if len(response) <= _FRAME_SIZE_MAX else _WRONG_LENGTH
 
     def _control(self, control: int) -> bytes | None:
         if control != Control.GET_ATR:

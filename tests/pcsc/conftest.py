@@ -8,7 +8,6 @@ read it. The real pcscd is started by root alone, one at a time on a machine, an
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -16,12 +15,11 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
-from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from pcsc_machine import PATH, Pcscd, machine_lock, missing_packages
 from support.scripted_card import ScriptedCard
 
 if TYPE_CHECKING:
@@ -31,38 +29,11 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 NOBODY = 65534
-PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-VPCD_DRIVERS = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so*"
-PCSCD_SOCKET = Path("/run/pcscd/pcscd.comm")
-MACHINE_LOCK = Path(tempfile.gettempdir()) / "cardbench-pcscd.lock"
-
-PACKAGES = {
-    "pyscard": "pyscard",
-    "opensc-tool": "opensc",
-    "pcsc_scan": "pcsc-tools",
-    "java": "default-jdk-headless",
-    "javac": "default-jdk-headless",
-    "pcscd": "pcscd",
-    "vpcd": "vsmartcard-vpcd",
-    "setpriv": "util-linux",
-    "gcc": "gcc",
-    "libpcsclite-dev": "libpcsclite-dev",
-}
-
-
-def _is_there(what: str) -> bool:
-    if what == "pyscard":
-        return find_spec("smartcard") is not None
-    if what == "vpcd":
-        return any(Path("/").glob(VPCD_DRIVERS.removeprefix("/")))
-    if what == "libpcsclite-dev":
-        return Path("/usr/include/PCSC/ifdhandler.h").exists()
-    return shutil.which(what, path=PATH) is not None
 
 
 def require(*things: str) -> None:
     """Skip, or fail in CI, naming the packages that are missing."""
-    packages = sorted({PACKAGES[thing] for thing in things if not _is_there(thing)})
+    packages = missing_packages(*things)
     if packages:
         _give_up(f"missing PC/SC package: {', '.join(packages)} (make setup-pcsc)")
 
@@ -321,55 +292,13 @@ def ending() -> Iterator[Callable[[subprocess.Popen[str]], subprocess.Popen[str]
 # The real daemon
 
 
-class Pcscd:
-    """The machine's pcscd, started for the tests."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the daemon
-
-    def start(self, configuration: Path | None = None) -> None:
-        """Start it, with the machine's own readers or with those of a configuration folder."""
-        chosen = [] if configuration is None else ["--config", str(configuration)]
-        self._process = subprocess.Popen(
-            ["pcscd", "--foreground", *chosen], env={"PATH": PATH}, stdout=self.log, stderr=self.log
-        )
-        for _ in range(500):
-            if PCSCD_SOCKET.exists() and self._process.poll() is None and self._is_listening():
-                return
-            time.sleep(0.01)
-        self.stop()
-        self.log.seek(0)
-        raise AssertionError(f"pcscd does not start: {self.log.read().decode()}")
-
-    def _is_listening(self) -> bool:
-        with Path("/proc/net/unix").open() as sockets:
-            return any(line.endswith(f" {PCSCD_SOCKET}\n") for line in sockets)
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-
-
 @pytest.fixture(scope="session")
 def pcscd() -> Iterator[Pcscd]:
     require("pcscd", "vpcd")
     if os.geteuid() != 0:
         _give_up("pcscd can be started by root alone")
-    with MACHINE_LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another test run may have it
-        daemon = Pcscd()
-        daemon.start()
+    with machine_lock(), Pcscd() as daemon:
         yield daemon
-        daemon.stop()
-        daemon.log.close()
 
 
 @pytest.fixture(scope="session")

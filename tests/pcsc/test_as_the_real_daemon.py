@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.pcsc.conftest import Bench, Pcscd, User
+    from pcsc_machine import Pcscd
+    from tests.pcsc.conftest import Bench, User
 
 pytestmark = [pytest.mark.pcsc, pytest.mark.slow, pytest.mark.xdist_group("pcscd")]
 

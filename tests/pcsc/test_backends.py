@@ -11,7 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.pcsc.conftest import Pcscd, User
+    from pcsc_machine import Pcscd
+    from tests.pcsc.conftest import User
 
 pytestmark = [pytest.mark.pcsc, pytest.mark.slow]
 

@@ -20,7 +20,8 @@ from cardbench.scenarios.cli import main
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.pcsc.conftest import Pcscd, User
+    from pcsc_machine import Pcscd
+    from tests.pcsc.conftest import User
 
 pytestmark = [pytest.mark.pcsc, pytest.mark.slow]
 

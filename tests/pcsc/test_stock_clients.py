@@ -238,17 +238,6 @@ def test_a_client_killed_in_a_transaction_frees_it(
     assert "seconds" in tell(waiting)
 
 
-def test_two_hundred_commands_take_less_than_a_second(
-    bench: Bench,
-    need: Callable[..., None],
-    tell: Callable[[Process], Told],
-    ending: Callable[[Process], Process],
-) -> None:
-    need("pyscard")
-    for reader in bench.readers:
-        assert tell(ending(bench.client("transmit", reader, "200")))["seconds"] < 1
-
-
 def test_ten_thousand_connections_leave_nothing_in_the_service(
     rootless_bench: Bench,
     need: Callable[..., None],

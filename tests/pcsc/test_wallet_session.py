@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.pcsc.conftest import Pcscd, User
+    from pcsc_machine import Pcscd
+    from tests.pcsc.conftest import User
 
 pytestmark = [pytest.mark.pcsc, pytest.mark.slow]
 

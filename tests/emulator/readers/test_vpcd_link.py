@@ -263,6 +263,69 @@ def test_a_link_without_a_reader_stops_at_once(slot: CardSlot) -> None:
     assert time.monotonic() - begin_s < 1
 
 
+class Impatient(threading.Event):
+    """Keeps how long it was to be waited, and does not wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits_s: list[float] = []
+        self.has_seen_enough = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.waits_s.append(timeout)
+        if len(self.waits_s) < 10:
+            return super().wait(0)
+        self.has_seen_enough.set()
+        return super().wait(timeout)
+
+
+def test_a_reader_that_is_away_is_looked_for_less_and_less_but_twice_a_second(
+    slot: CardSlot, listener: Listener
+) -> None:
+    listener.socket.close()
+    link = VpcdLink(slot, port=listener.port)
+    link._news = news = Impatient()
+    with link:
+        assert news.has_seen_enough.wait(5)
+    assert news.waits_s[:10] == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5, 0.5, 0.5, 0.5]
+
+
+class FakeSocket:
+    """A connection whose other end sends length and body apart, and which keeps the calls."""
+
+    def __init__(self, *messages: bytes) -> None:
+        self.calls: list[object] = []
+        self._parts = [part for message in messages for part in (len(message).to_bytes(2), message)]
+
+    def setsockopt(self, *option: int) -> None:
+        self.calls.append(option)
+
+    def recv(self, _size: int) -> bytes:
+        self.calls.append("recv")
+        return self._parts.pop(0) if self._parts else b""
+
+    def sendall(self, data: bytes) -> None:
+        self.calls.append(data)
+
+
+def test_acknowledgements_are_made_quick_again_before_each_message(
+    slot: CardSlot, card: ScriptedCard
+) -> None:
+    """Without it every message waits for a delayed acknowledgement, 44 ms."""
+    quick_ack = (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+    fake = FakeSocket(ON, ATR, bytes(4))
+    VpcdLink(slot)._serve(fake)
+    arrival = [quick_ack, "recv", "recv"]
+    atr = card.atr()
+    assert fake.calls == [
+        *arrival,
+        *arrival, len(atr).to_bytes(2) + atr,
+        *arrival, bytes.fromhex("0003019000"),
+        quick_ack, "recv",
+    ]  # fmt: skip
+
+
 # The other form: vpcd calls
 
 
