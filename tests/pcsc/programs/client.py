@@ -33,6 +33,7 @@ from smartcard.scard import (
 )
 
 T0_OR_T1 = SCARD_PROTOCOL_T0 | SCARD_PROTOCOL_T1
+ASK_EVERY_S = 0.02
 
 
 def tell(**facts: object) -> None:
@@ -152,23 +153,27 @@ def come_and_go(reader: str, count: str) -> None:
 
 
 def count_up(reader: str) -> None:
-    """Count the card's value up for ever; when PC/SC fails, come back as soon as it is there again."""
-    lost_at: float | None = None
+    """Count the card's value up for ever; when PC/SC fails, ask again until the card is back.
+
+    Tells each value, and how often it had to ask for the card before it.
+    """
+    asked = 0
     while True:
+        asked += 1
         code, context = SCardEstablishContext(SCARD_SCOPE_USER)
         if not code:
             code, card, protocol = SCardConnect(context, reader, SCARD_SHARE_SHARED, T0_OR_T1)
+            is_connected = not code
             pci = SCARD_PCI_T1 if protocol == SCARD_PROTOCOL_T1 else SCARD_PCI_T0
             while not code:
                 code, response = SCardTransmit(card, pci, [0x00, 0x32, 0x00, 0x00, 0x00])
                 if not code:
-                    away = None if lost_at is None else time.monotonic() - lost_at
-                    tell(value=int.from_bytes(bytes(response[:4])), away_s=away)
-                    lost_at = None
-            SCardDisconnect(card, SCARD_UNPOWER_CARD)
+                    tell(value=int.from_bytes(bytes(response[:4])), asked=asked)
+                    asked = 0
+            if is_connected:
+                SCardDisconnect(card, SCARD_UNPOWER_CARD)
             SCardReleaseContext(context)
-        lost_at = lost_at or time.monotonic()
-        time.sleep(0.02)
+        time.sleep(ASK_EVERY_S)
 
 
 WHAT = (request, watch_cards, watch_readers, transmit, slow, hold, come_and_go, count_up)
