@@ -82,5 +82,5 @@ def peer_of(preset: str = "workshop", *, seed: bytes = b"card", **changes: objec
         card,
         serial=card.structure.serial.hex(),
         kvc=_KVC.get(preset.removesuffix(" workshop"), 0x74),
-        cla=0x00 if 0x00 in card.structure.profile.classes else 0x94,
+        cla=0x94 if card.structure.profile.name in ("prime-1", "prime-2") else 0x00,
     )

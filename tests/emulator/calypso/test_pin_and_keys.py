@@ -13,6 +13,7 @@ from cardbench.emulator.calypso.structure import (
     TRANSACTION_COUNTER_KEY,
     key_slot_key,
 )
+from cardbench.protocol.calypso.aes_suite import _seal
 
 if TYPE_CHECKING:
     from support.calypso_peer import Peer
@@ -183,6 +184,18 @@ def test_a_key_cryptogram_is_bound_to_its_challenge_and_serves_once() -> None:
     command = new_key(3, 0x30, 0x75)(peer)
     peer.ok(command)
     assert peer.send(command) == "6982"
+
+
+def test_a_whole_cryptogram_whose_content_is_no_key_is_refused() -> None:
+    """Content of the right key and challenge, whose padding is wrong: 6A80, and a transaction counted."""
+    peer = peer_of("bench")
+    start = counter(peer)
+    challenge = bytes.fromhex(peer.ok("0084000008"))
+    content = bytes(16) + bytes((0x30, 0x75, 0xA0)) + b"\1\1\1\1\1"
+    sealed = _seal(peer.card_key(0x21, 0x74), b"key", (challenge,), content)
+    assert peer.send("00D8000320" + sealed.hex()) == "6A80"
+    assert counter(peer) == start - 1
+    assert peer.open(3)[10:14] == "3074"
 
 
 def test_a_product_without_aes_takes_no_aes_key() -> None:

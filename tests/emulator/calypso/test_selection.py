@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from support.calypso_workshop import peer_of
 
+from cardbench.emulator.calypso import card_of
+from cardbench.emulator.calypso.personalisation import load_preset
+
 STORED_VALUE, TRANSPORT, HOPLINK, INTERCODE, NDEF = (
     "A000000291FF9201",
     "A000000291FF9101",
@@ -84,6 +87,24 @@ def test_walking_the_files_gives_the_ef_list() -> None:
             walked.append(b"\xc1\x06" + raw[23:25] + raw[2:3] + raw[4:7])
             answer = peer.send("00A4020202000000")
         assert b"".join(walked) == listed
+
+
+def test_a_df_without_files_has_no_first_one() -> None:
+    bench = load_preset("bench")
+    empty = bench.applications[0].model_copy(update={"files": ()})
+    card = card_of(bench.model_copy(update={"applications": (empty,)}))
+    card.power_on()
+    for p2 in ("00", "02"):
+        assert card.transmit(bytes.fromhex(f"00A402{p2}02000000")) == b"\x6a\x82"
+    assert card.transmit(bytes.fromhex("00CA00C000")) == bytes.fromhex("C0009000")
+
+
+def test_a_df_that_anybody_may_invalidate_needs_no_session() -> None:
+    peer = peer_of("bench", applications=[{"lid": 0x2000, "access": ["AA", "AA", "NN", "NN"]}])
+    peer.ok("0004000000")
+    assert peer.send(select(TRANSPORT))[-4:] == "6283"
+    peer.ok("0044000000")
+    assert peer.send(select(TRANSPORT))[-4:] == "9000"
 
 
 def test_every_file_that_a_command_addresses_becomes_current() -> None:

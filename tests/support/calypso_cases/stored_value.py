@@ -55,6 +55,7 @@ for _name, _ins, _amount in (
     row(0x6700, f"00{_ins:02X}5566057711223344")
     row(0x6900, sv(_ins, _amount), exhausted)
     row(0x6900, sv(_ins, _amount), last_tnum)
+    row(0x6900, sv(_ins, _amount), change(PURSE_KEY, (0, 0xFFFF, bytes(6))))
     row(0x6985, f"00{_ins:02X}556614" + "11" * 20)
     row(0x6985, sv(_ins, _amount, kvc=0x75))
     row(0x6985, sv(_ins, _amount), invalid)
