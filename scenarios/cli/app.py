@@ -305,6 +305,34 @@ def tear(
 
 
 @app.command(
+    help="Pull card and SAM out of their readers in the middle of a story: before every command, and again "
+    "before its answer.\n\n"
+    "After each pull the terminal must have ended in the documented error, with an image of the card that is "
+    "true; card and SAM must hold what the commands before made of them; the same readers must serve the "
+    "next card; and the pulled card must be recovered, or refused as just used, when it comes to a gate.",
+    epilog="[bold]Examples[/]\n\ncardbench pull validation\n\n"
+    "cardbench pull multiple-sessions --seed 7 --json\n\n"
+    "cardbench pull validation --backend rootless   (the same through PC/SC)",
+)
+def pull(
+    story: Annotated[str, typer.Argument(help="Which story; `cardbench stories` lists them.")],
+    *,
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend", "-b", help="Which readers; those that the bench fills with software cards."
+        ),
+    ] = KINDS[0].name,
+    seed: Seed = None,
+    json: AsJson = False,
+) -> None:
+    """Pull card and SAM out of a story."""
+    from cardbench.scenarios.cli.pull import pull as pull_story
+
+    pull_story(story, backend=backend, seed=seed, as_json=json)
+
+
+@app.command(
     help="Tell what this machine can do, what is missing, and the command that mends it.\n\n"
     "The exit status is 1 where the bench cannot run at all, 0 otherwise: a missing part that only some "
     "work needs is named, no more."

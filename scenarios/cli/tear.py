@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
-
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cardbench.protocol.errors import CardbenchError
 from cardbench.scenarios.campaigns.tear import Cut, TearCampaign, TearReport
+from cardbench.scenarios.cli.campaigns import drawn, progress, worst
 from cardbench.scenarios.cli.show import print_json
 from cardbench.scenarios.stories import find_story
-
-SHOWN_FAULTS = 10
 
 
 class CardTorn(CardbenchError):
@@ -26,29 +22,20 @@ def tear(name: str, *, seed: int | None, as_json: bool) -> None:
         CardTorn: a cut did harm; the text says which.
         CardbenchError: the story fails with nothing cut.
     """
-    seed = secrets.randbits(32) if seed is None else seed
-    console = Console(stderr=True)
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=as_json or not console.is_terminal,
-    ) as bar:
-        task = bar.add_task(f"tearing {name}", total=None)
+    seed = drawn(seed)
+    with progress(f"tearing {name}", quiet=as_json) as show:
 
-        def show(cut: Cut) -> None:
-            bar.update(task, description=f"tearing {name}: cut {cut}")
+        def tell(cut: Cut) -> None:
+            show(f"cut {cut}", None)
 
-        report = TearCampaign(find_story(name), seed=seed, on_cut=show).run()
+        report = TearCampaign(find_story(name), seed=seed, on_cut=tell).run()
     if as_json:
         print_json(_as_json(report))
     else:
         _print(report)
     if not report.ok:
-        shown = "; ".join(report.faults[:SHOWN_FAULTS])
-        raise CardTorn(f"{name}, seed {seed}: {len(report.faults)} cut(s) did harm: {shown}")
+        count = len(report.faults)
+        raise CardTorn(f"{name}, seed {seed}: {count} cut(s) did harm: {worst(report.faults)}")
 
 
 def _as_json(report: TearReport) -> dict[str, object]:

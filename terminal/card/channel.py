@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from cardbench.protocol.errors import CardbenchError
     from cardbench.terminal.card.requests import ApduRequest
     from cardbench.terminal.readers.reader import Reader
+    from cardbench.terminal.selection.manager import CardSelectionResult
 
 RESPONSE_MAX_BYTES = 65_536
 ALL = 1 << 30  # every request of a group must succeed
@@ -84,6 +85,7 @@ class CardChannel:
         exchanges: groups sent so far.
         apdus: commands sent so far, GET RESPONSE and repeats included.
         on_close: told when the physical channel is closed; None: nobody is.
+        on_selection: told what each selection over this channel found, card images and all; None: nobody is.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -97,6 +99,7 @@ class CardChannel:
         self._generation = 0
         self._protocols: dict[str, str] = {}
         self.on_close: Callable[[], None] | None = None
+        self.on_selection: Callable[[CardSelectionResult], None] | None = None
 
     @classmethod
     def over(cls, reader: Reader | CardChannel) -> CardChannel:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
-from cardbench.protocol.errors import UsageError
+from cardbench.protocol.errors import CryptoModuleError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +72,17 @@ class Deferred(Generic[T]):
     def result(self) -> T:
         """Return the result; send what is queued if it is not there yet.
 
+        A result that came before another command of the queue failed is a result all the same.
+
         Raises:
             CryptoModuleError: the module refused, or cannot be reached.
         """
         if self._flush is not None:
-            self._flush()
+            try:
+                self._flush()
+            except CryptoModuleError:
+                if not self.is_done:
+                    raise
             if self._flush is not None:
                 raise UsageError("the crypto module sent its queue without giving this result")
         if self._error is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cardbench.protocol.errors import CardNotPresent
+from cardbench.protocol.errors import CardNotPresent, CardRemoved
 from cardbench.terminal.readers.t0 import exchange_t0
 
 if TYPE_CHECKING:
@@ -26,8 +26,23 @@ class InProcessReader:
         self._atr: bytes | None = None
         self._changes = -1
         self.is_contactless = is_contactless
-        self.transmit = partial(exchange_t0, slot.transmit) if is_t0 else slot.transmit
-        """Carry one command APDU to the card; without the mapping, bound straight to the slot."""
+        send = partial(exchange_t0, slot.transmit) if is_t0 else slot.transmit
+
+        def transmit(command: bytes) -> bytes:
+            """Carry one command APDU to the card.
+
+            Raises:
+                CardRemoved: the card went, or lost its power, since the channel was opened.
+                CardNotPresent: the channel is closed.
+            """
+            try:
+                return send(command)
+            except CardNotPresent as error:
+                if self._atr is None or self._slot.state().changes == self._changes:
+                    raise
+                raise CardRemoved(f"{self.name}: the card was removed") from error
+
+        self.transmit = transmit
 
     @property
     def name(self) -> str:

@@ -139,7 +139,11 @@ class CardSelectionManager:
             ReaderError: no card, or the link failed.
             ProtocolError, CardError: a matching card's answers do not decode.
         """
-        return self.parse(self.run(reader, journal=journal))
+        channel = CardChannel.over(reader)
+        result = self.parse(self.run(channel, journal=journal))
+        if channel.on_selection is not None:
+            channel.on_selection(result)
+        return result
 
     def run(
         self, reader: Reader | CardChannel, *, journal: Journal | None = None

@@ -358,6 +358,23 @@ def test_results_before_the_refusal_stay(scripted: type[ScriptedReader]) -> None
     assert valid.result() is True
 
 
+def test_a_result_that_came_before_the_sam_was_lost_can_be_asked_for_first(
+    scripted: type[ScriptedReader],
+) -> None:
+    """Found by pulling the SAM behind Digest Authenticate, where the next challenge travels along."""
+    reader = scripted(
+        CHALLENGE, SELECT, INIT, ("808E000004", "E1E2E3E49000"),
+        ("808200000401020304", "9000"), ("8084000004", CardRemoved("gone")),
+    )  # fmt: skip
+    service = begun(reader)
+    service.finalize_terminal_session_mac().result()
+    valid = service.is_card_session_mac_valid(bytes.fromhex("01020304"))
+    challenge = service.init_terminal_secure_session_context()
+    assert valid.result() is True
+    with pytest.raises(CryptoModuleUnreachable):
+        challenge.result()
+
+
 def test_a_lost_sam_is_unreachable(scripted: type[ScriptedReader]) -> None:
     reader = scripted(("8084000004", CardRemoved("gone")))
     service = factory(reader).create_card_transaction(CARD, use_extended_mode=False)
