@@ -9,8 +9,9 @@ from cardbench.scenarios.backends import open_backend
 from cardbench.scenarios.campaigns.prescribed import Pull
 from cardbench.scenarios.campaigns.pull import PullCampaign, PullReport
 from cardbench.scenarios.cli.campaigns import drawn, progress, worst
-from cardbench.scenarios.cli.show import LABELS, counted, print_json
+from cardbench.scenarios.cli.show import counted, print_json
 from cardbench.scenarios.stories import find_story
+from cardbench.scenarios.trace import LABELS
 
 
 class PullDidHarm(CardbenchError):
