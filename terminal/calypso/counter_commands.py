@@ -127,15 +127,16 @@ class CounterCommands(Preparing):
         check_counters(sfi, steps)
         ordered = sorted(steps.items())
         handles: list[Handle[dict[int, int]]] = []
-        if self.card.traits.counts_multiple:
-            per_command = self._payload_max_bytes // _ENTRY_SIZE_BYTES
-            for start in range(0, len(ordered), per_command):
-                part = dict(ordered[start : start + per_command])
-                handles.append(self._add_modifying(several(self._cla, sfi, part)))
-        else:
-            for number, by in ordered:
-                one: Handle[Any] = self._change(single, sfi, number, by)
-                handles.append(Joined((one,), partial(_numbered, number)))
+        with self._all_or_nothing():
+            if self.card.traits.counts_multiple:
+                per_command = self._payload_max_bytes // _ENTRY_SIZE_BYTES
+                for start in range(0, len(ordered), per_command):
+                    part = dict(ordered[start : start + per_command])
+                    handles.append(self._add_modifying(several(self._cla, sfi, part)))
+            else:
+                for number, by in ordered:
+                    one: Handle[Any] = self._change(single, sfi, number, by)
+                    handles.append(Joined((one,), partial(_numbered, number)))
         return handles[0] if len(handles) == 1 else Joined(handles, _merge)
 
 

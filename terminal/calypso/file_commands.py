@@ -210,13 +210,14 @@ class FileCommands(Preparing):
     def _write_binary(
         self, command: type[UpdateBinary], sfi: int, offset: int, data: bytes
     ) -> Handle[None]:
-        self._begin_binary(sfi, offset, len(data))
-        writes = [
-            self._add_modifying(
-                command(self._cla, sfi, start, data[start - offset : start - offset + size])
-            )
-            for start, size in parts(offset, len(data), self._payload_max_bytes)
-        ]
+        with self._all_or_nothing():
+            self._begin_binary(sfi, offset, len(data))
+            writes = [
+                self._add_modifying(
+                    command(self._cla, sfi, start, data[start - offset : start - offset + size])
+                )
+                for start, size in parts(offset, len(data), self._payload_max_bytes)
+            ]
         return writes[0] if len(writes) == 1 else Joined(writes, _nothing)
 
     def _begin_binary(self, sfi: int, offset: int, length: int) -> None:

@@ -21,6 +21,8 @@ What may go wrong, and what then holds:
   goes back to what it was before the session, unless the card has said that it ended it.
 - `InvalidCardSignature`: the image goes back, what was read is not to be trusted.
 
+Not thread-safe: one transaction, one thread.
+
 Source: terminal-api §11.2, §12, §17; calypso-pki §3, §6.2; calypso-card §5.10.
 """
 
@@ -107,8 +109,6 @@ class SecurePkiModeTransactionManager(TransactionManager):
         self.setting = setting
         self.card_public_key: CardPublicKey | None = None
         self._crypto = setting.crypto.create_card_transaction()
-        # Prepared
-        self._buffer_left = 0
         # On the card
         self._is_signed = False  # a session is open, and its exchange is fed to the crypto side
         self._may_be_open = False

@@ -14,6 +14,8 @@ Rules
 
 The stores hold keys that were verified, never certificates that were not.
 
+Not thread-safe: a setting that learns from cards belongs to the thread whose transactions use it.
+
 Source: terminal-api §13, §17; calypso-pki §6.1, §6.2, §12 (8). Our choice: the comparison with the DF
 name, which the reference terminal leaves out.
 """

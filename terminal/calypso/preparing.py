@@ -5,13 +5,16 @@ Source: terminal-api §11.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cardbench.protocol.errors import NotSupported, UsageError
+from cardbench.protocol.errors import CardbenchError, NotSupported, UsageError
 from cardbench.terminal.card.channel import CardChannel
 from cardbench.terminal.card.journal import Journal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cardbench.terminal.calypso.card import CalypsoCard
     from cardbench.terminal.calypso.commands.base import Command
     from cardbench.terminal.readers.reader import Reader
@@ -47,6 +50,7 @@ class Preparing:
         self._cla = card.traits.cla
         self._payload_max_bytes = card.payload_max_bytes
         self._queue: list[Command[Any]] = []
+        self._buffer_left = 0  # of a session's
         self.is_session_prepared = False
 
     def _add(self, command: CommandT) -> CommandT:
@@ -58,6 +62,17 @@ class Preparing:
         """Queue a command that takes room in a session's buffer."""
         self._queue.append(command)
         return command
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Prepare several commands that do one thing: if one is refused, none is prepared."""
+        size, buffer_left = len(self._queue), self._buffer_left
+        try:
+            yield
+        except CardbenchError:
+            del self._queue[size:]
+            self._buffer_left = buffer_left
+            raise
 
     def _require(self, has_ability: bool, what: str) -> None:
         """Refuse what the card cannot do."""

@@ -21,6 +21,8 @@ A modification that does not fit the card's buffer raises `SessionBufferOverflow
 or, with `multiple_session`, closes the session before it and opens another one at the same level. The
 parts are not atomic together.
 
+Not thread-safe: one transaction, one thread, and a SAM serves one transaction at a time.
+
 Source: terminal-api §11.2, §12, §13; calypso-card §5; sequences §7, §9, §11.
 """
 
@@ -115,7 +117,6 @@ class SecureSymmetricTransactionManager(SecureCommands):
         )
         # Prepared
         self._level: WriteAccessLevel | None = None
-        self._buffer_left = 0
         # On the card
         self._update: Callable[[bytes], Deferred[bytes] | None] | None = None  # a session is open
         self._may_be_open = False

@@ -59,7 +59,8 @@ class CalypsoSelection:
     Args:
         accept_invalidated: an invalidated card matches too.
 
-    What it prepares may run many times; the results are in the image of each card.
+    What it prepares may run many times; the results are in the image of each card. Not thread-safe
+    while it is being prepared.
     """
 
     def __init__(self, *, accept_invalidated: bool = False) -> None:

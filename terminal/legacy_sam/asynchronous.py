@@ -5,6 +5,8 @@ plays them. Context and commands are JSON, in the form that the reference librar
 bound to the counter of the target's reloading key: the commands must be played in their order, and each
 once.
 
+Not thread-safe: one transaction, one thread.
+
 Source: legacy-sam §8.2, §8.3, §12.3; terminal-api §18.3.
 """
 

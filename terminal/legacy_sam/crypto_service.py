@@ -4,6 +4,8 @@ A session costs three exchanges with the SAM: Get Challenge; Select Diversifier,
 Updates and Digest Close together; Digest Authenticate. Digest elements wait in the terminal and leave in
 as few commands as the product takes.
 
+Not thread-safe: a SAM serves one transaction at a time, whatever the number of factories over it.
+
 Source: legacy-sam §5 (commands), §6.1, §7 (order), §9.2; terminal-api §16.
 """
 

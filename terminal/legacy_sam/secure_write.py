@@ -6,6 +6,8 @@ For n objects the control SAM takes n exchanges and the target n + 1: a write an
 next share one. What must be known of the target first (versions of its keys, ceilings that stay) is read
 with the first.
 
+Not thread-safe: target and control SAM belong to one transaction at a time.
+
 Source: legacy-sam §8.1; terminal-api §18.3.
 """
 

@@ -8,7 +8,8 @@ Rules
 * A card is reached by T=1 where it offers that, else by T=0 with the T=0 mapping of `t0`.
 * Closing the channel takes the card's power: the next one finds the card fresh.
 * A card that another program reset is lost, as one that was pulled: its session is gone.
-* Waiting uses a context of its own, because PC/SC lets one call at a time into a context.
+* Waiting uses a context of its own, because PC/SC lets one call at a time into a context: so one thread
+  may wait for cards while another uses the card; otherwise a reader belongs to one thread at a time.
 
 Source: pcsc; pcsclite-protocol §4 to §7; terminal-api §7.
 """
@@ -16,6 +17,7 @@ Source: pcsc; pcsclite-protocol §4 to §7; terminal-api §7.
 from __future__ import annotations
 
 import re
+import threading
 import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -48,6 +50,7 @@ _STATE_IN_USE = 0x0100
 _STATE_MUTE = 0x0200
 _WAIT_SLICE_S = 0.5  # a C call that waits hears no Ctrl-C; so it waits in slices
 _COUNTER_MASK = 0xFFFF
+_COUNTER_HALF = 0x8000
 
 _NO_SERVICE = frozenset((ReturnCode.NO_SERVICE, ReturnCode.SERVICE_STOPPED, ReturnCode.COMM_ERROR))
 _NO_READER = frozenset(
@@ -251,6 +254,8 @@ class PcscReader:
         self._atr = b""
         self._changes = 0
         self._counter: int | None = None
+        self._is_present = False
+        self._counting = threading.Lock()
         try:
             self.name = find_reader(pattern, self._context.reader_names())
         except BaseException:
@@ -301,6 +306,7 @@ class PcscReader:
             return None
         if code:
             context.drop()
+            self._lose_count()
             raise _error(code, self.name)
         state = int(states[0][1])
         if state & _STATE_UNKNOWN:
@@ -308,14 +314,27 @@ class PcscReader:
         return state
 
     def _count(self, state: int) -> SlotState:
-        """Make of PC/SC's 16-bit event counter one that only grows."""
+        """Make of PC/SC's 16-bit event counter one that only grows.
+
+        Two threads may look at once, and the one that looked first come last: it learns what the other
+        has seen, and nothing is counted twice.
+        """
         counter = state >> 16 & _COUNTER_MASK
-        if self._counter is None:
-            self._changes = counter
-        else:
-            self._changes += (counter - self._counter) & _COUNTER_MASK
-        self._counter = counter
-        return SlotState(bool(state & _STATE_PRESENT), self._changes)
+        with self._counting:
+            known = self._counter
+            passed = 0 if known is None else (counter - known) & _COUNTER_MASK
+            if passed < _COUNTER_HALF:
+                self._changes += passed
+                self._counter = counter
+                self._is_present = bool(state & _STATE_PRESENT)
+            return SlotState(self._is_present, self._changes)
+
+    def _lose_count(self) -> None:
+        """Forget PC/SC's counter: its service may begin anew. What happened meanwhile is one change."""
+        with self._counting:
+            if self._counter is not None:
+                self._counter = None
+                self._changes += 1
 
     def state(self) -> SlotState:
         """Presence and number of changes."""

@@ -4,6 +4,9 @@ An *exchange* is one group of commands handed to a reader together with its answ
 sequences are counted in exchanges. `transmit_group` is one exchange, whatever the number of APDUs: a
 local reader loops, a remote one makes one round trip.
 
+Thread-safety: `state` and `wait_for_change` may be called by one thread while another uses the card; of the
+rest, one call at a time.
+
 Source: STYLE 23; terminal-api §3, §7; sequences, vocabulary.
 """
 

@@ -826,3 +826,33 @@ def test_an_answer_that_was_not_foreseen_is_told_with_the_state(
     with pytest.raises(InconsistentData) as caught:
         transaction.process_commands()
     assert caught.value.session_state is SessionState.COMMITTED
+
+
+# What takes several commands is prepared whole or not at all
+
+
+def test_several_counters_that_do_not_fit_leave_the_queue_as_it_was(
+    scripted: type[ScriptedReader], module: FakeModule
+) -> None:
+    """Where one command changes one counter, and the buffer has room for one more."""
+    transaction = begin(scripted(), module, "0A2E1142000101")
+    transaction.prepare_open_secure_session(DEBIT)
+    for _ in range(5):
+        transaction.prepare_update_record(8, 1, b"\xaa")
+    queue, left = list(transaction._queue), transaction._buffer_left
+    transaction.card.traits = transaction.card.traits._replace(counts_multiple=False)
+    with pytest.raises(SessionBufferOverflow):
+        transaction.prepare_decrease_counters(0x19, {1: 1, 2: 1})
+    assert (transaction._queue, transaction._buffer_left) == (queue, left)
+    transaction.prepare_decrease_counters(0x19, {1: 1})
+
+
+def test_a_binary_write_that_does_not_fit_leaves_the_queue_as_it_was(
+    scripted: type[ScriptedReader], module: FakeModule
+) -> None:
+    transaction = begin(scripted(), module)
+    transaction.prepare_open_secure_session(DEBIT)
+    queue, left = list(transaction._queue), transaction._buffer_left
+    with pytest.raises(SessionBufferOverflow):
+        transaction.prepare_update_binary(0x1A, 256, bytes(600))
+    assert (transaction._queue, transaction._buffer_left) == (queue, left)
