@@ -1,6 +1,6 @@
 """Pages of the documentation, done: their files are written, their commands run, their output compared.
 
-A block of `python` whose first line names a file in a comment (`# gate.py`) is that file. In a block of
+A block whose first line names a file in a comment (`# gate.py`, `// Gate.java`) is that file. In a block of
 `console` a line that begins with `$ ` is a command; what follows is what it prints, where `…` stands for
 anything.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ANYTHING = "…"
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_FILE_NAME = re.compile(r"# ([\w-]+\.\w+)\n")
+_FILE_NAME = re.compile(r"(?:#|//) ([\w-]+\.\w+)\n")
 
 
 class Block(NamedTuple):
