@@ -212,14 +212,28 @@ def export_document(
 
 @card_app.command(
     "import",
-    help="Make a card file from a JSON document: what export wrote.",
-    epilog="[bold]Examples[/]\n\ncardbench card import my.json my.card",
+    help="Make a card file from a JSON document: what export wrote, or the report that the Calypso Card "
+    "Analyzer wrote of a real card.\n\n"
+    "A report gives structure and data; keys, PIN and all else that it does not say are filled in, and "
+    "each such thing is told. It may hold somebody's journeys: keep it and the card file to yourself.",
+    epilog="[bold]Examples[/]\n\ncardbench card import my.json my.card\n\n"
+    "cardbench card import 20240514_CardData_287454020.json real.card --serial 0000000011223344",
 )
 def import_document(
-    document: Annotated[Path, typer.Argument(metavar="JSON", help="What export wrote.")],
+    document: Annotated[
+        Path, typer.Argument(metavar="JSON", help="What export or the Card Analyzer wrote.")
+    ],
     file: CardPath,
+    *,
+    serial: Annotated[
+        str | None,
+        typer.Option(
+            help="For a report: another serial number than the analysed card's.", metavar="HEX"
+        ),
+    ] = None,
+    seed: Seed = None,
 ) -> None:
     """Read a card back."""
     from cardbench.scenarios.cli.card_files import import_card
 
-    import_card(document, file)
+    import_card(document, file, serial=serial, seed=seed)

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cardbench.emulator.calypso import CalypsoCard
+from cardbench.emulator.calypso.analyzer_report import is_report, load_json, parse_report
 from cardbench.emulator.calypso.document import (
     document_of,
+    is_document,
     parse_document,
     personalisation_of,
     snapshot_of,
 )
 from cardbench.emulator.calypso.edit import with_values
 from cardbench.emulator.calypso.factory import card_of
+from cardbench.emulator.calypso.from_report import card_from_report
 from cardbench.emulator.calypso.personalisation import (
     load_preset,
     parse_personalisation,
@@ -27,7 +30,7 @@ from cardbench.emulator.chassis import Clock, Entropy, Snapshot
 from cardbench.emulator.storage import CardFile
 from cardbench.protocol.calypso.suite import DEFAULT_SUITE
 from cardbench.protocol.errors import UsageError
-from cardbench.protocol.hexadecimal import to_hex
+from cardbench.protocol.hexadecimal import from_hex, to_hex
 from cardbench.scenarios.card_files import CALYPSO, labels, snapshot_in
 from cardbench.scenarios.cli.files import read_text
 from cardbench.scenarios.stories import find_story
@@ -90,13 +93,37 @@ def write_card(card: Personalisation, file: Path, *, seed: int | None = None) ->
     _tell(file, card)
 
 
-def import_card(document: Path, file: Path) -> None:
-    """Make a card file from a JSON document and say what is in it.
+def import_card(
+    document: Path, file: Path, *, serial: str | None = None, seed: int | None = None
+) -> None:
+    """Make a card file from a JSON document or from a report of the Card Analyzer; say what is in it.
+
+    Args:
+        document: where the JSON is.
+        file: the new card file.
+        serial: another serial number than the analysed card's, in hexadecimal.
+        seed: where the randomness of an analysed card comes from.
 
     Raises:
-        UsageError, StorageError: the document is none, or the file cannot be written.
+        UsageError, StorageError: it is neither, or the file cannot be written.
     """
-    read = parse_document(read_text(document), str(document))
+    text, origin = read_text(document), str(document)
+    fields = load_json(text, origin)
+    if is_report(fields):
+        found = card_from_report(
+            parse_report(text, origin), serial=None if serial is None else from_hex(serial)
+        )
+        write_card(found.card, file, seed=seed)
+        for note in found.notes:
+            print(f"  {note}")
+        return
+    if not is_document(fields):
+        raise UsageError(
+            f"{origin}: neither the JSON document of a card nor a report of the Card Analyzer"
+        )
+    if serial is not None or seed is not None:
+        raise UsageError(f"{origin}: the document says serial number and randomness itself")
+    read = parse_document(text, origin)
     _create(file, snapshot_of(read), DEFAULT_SUITE)
     _tell(file, read.card)
 

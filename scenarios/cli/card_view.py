@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from cardbench.emulator.calypso.edit import find_application
 from cardbench.emulator.calypso.personalisation import COUNTER_SIZE, PIN_TRIES
+from cardbench.emulator.calypso.words import CONDITIONS
 from cardbench.protocol.calypso.startup import ApplicationOption
 from cardbench.protocol.hexadecimal import to_hex
 
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     )
 
 KEY_NAMES: Final = ("issuer", "load", "debit")
+_PLAIN_CONDITIONS: Final = {
+    f"{condition:02X}": word
+    for word, (condition, _) in CONDITIONS.items()
+    if word in ("AA", "NN", "PN")
+}
 _PIPE_WIDTH: Final = 1000
 _LINE_BYTES: Final = 32
 _BINARY_LINES: Final = 4
@@ -142,6 +148,13 @@ def _add_purse(tree: Tree, card: Personalisation, *, with_secrets: bool) -> None
         branch.add(f"debit log {number}: {to_hex(log)}")
 
 
+def _access(words: tuple[str, ...]) -> str:
+    """Write access conditions; a key index that means nothing is left away."""
+    return " ".join(
+        _PLAIN_CONDITIONS.get(word[:2], word) if len(word) > 2 else word for word in words
+    )
+
+
 def _key(name: str, key: KeyModel, *, with_secrets: bool) -> str:
     if not key.kif and not key.kvc:
         return f"{name} key: none"
@@ -160,7 +173,7 @@ def _add_application(
     )
     startup = to_hex(card.startup(application))
     branch.add(f"startup information {startup}{_options(card, application)}")
-    branch.add(f"access {' '.join(application.access)} (rehabilitate, invalidate)")
+    branch.add(f"access {_access(application.access)} (rehabilitate, invalidate)")
     for number, (name, key) in enumerate(zip(KEY_NAMES, application.keys, strict=True), 1):
         branch.add(f"{number} " + _key(name, key, with_secrets=with_secrets))
     if application.pki or application.pki_objects:
@@ -186,7 +199,7 @@ def _add_file(branch: Tree, card: Personalisation, file: FileModel) -> None:
     name = f"SFI {file.sfi:02X}" if file.sfi else "no SFI"
     size = f"{file.size} bytes" if file.records == 1 else f"{file.records} × {file.size} bytes"
     at = branch.add(
-        f"[bold]EF {file.lid:04X}[/] {name} {file.type}, {size}, access {' '.join(file.access)}"
+        f"[bold]EF {file.lid:04X}[/] {name} {file.type}, {size}, access {_access(file.access)}"
     )
     if file.type == "simulated counters":
         sfi, number = divmod(file.reference, 0x100)

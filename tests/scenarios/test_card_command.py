@@ -17,6 +17,7 @@ from cardbench.protocol.link import PowerLoss
 from cardbench.scenarios.card_files import card_in
 from cardbench.scenarios.cli import main
 
+REPORT = Path(__file__).parents[1] / "vectors" / "card_analyzer_report.json"
 Capture = pytest.CaptureFixture[str]
 
 
@@ -276,6 +277,23 @@ def test_equal_seeds_make_equal_cards(tmp_path: Path) -> None:
     assert challenges[0] == challenges[1] != challenges[2]
 
 
+def test_a_report_of_the_card_analyzer_becomes_a_card(tmp_path: Path, capsys: Capture) -> None:
+    assert run("import", REPORT, tmp_path / "real.card", "--seed", 1) == 0
+    told = capsys.readouterr().out
+    assert (
+        "real.card: 20240514_CardData_3735928559 (prime-2), serial number 00000000DEADBEEF" in told
+    )
+    assert "  keys are the public test keys of their KIF and KVC\n" in told
+    text = shown(capsys, tmp_path / "real.card")
+    assert "DF 2000 AID 315449432E494341 invalidated" in text
+    assert "access 1201 S3 NN NN (rehabilitate, invalidate)" in text
+    assert "EF 2003 SFI 03 linear, 29 bytes, access PN S2 NN NN" in text
+    assert "1: 7; 2: 42; the other 7 at 0" in text
+    serial = "00000000AABBCCDD"
+    assert run("import", REPORT, tmp_path / "other.card", "--serial", serial) == 0
+    assert serial in capsys.readouterr().out
+
+
 OWN = """
 base = "bench"
 name = "mine"
@@ -347,8 +365,10 @@ def test_what_is_wrong_with_a_card_of_ones_own_is_said_with_its_place(
         (["export", "my.card", "there.json"], "File exists"),
         (["export", "strange.card"], "no Calypso card's memory"),
         (["import", "there.json", "x.card"], "no JSON"),
-        (["import", "other.json", "x.card"], "not the JSON document of a card"),
+        (["import", "other.json", "x.card"], "neither the JSON document of a card nor a report"),
         (["import", "newer.json", "x.card"], "version 99"),
+        (["import", "newer.json", "x.card", "--seed", "1"], "says serial number and randomness"),
+        (["import", "report.json", "x.card"], "aid: Field required"),
         (["set", "my.card"], "nothing to set on bench"),
         (["set", "none.card", "--balance", "1"], "no such card file"),
         (["set", "my.card", "--record", "7:1=00"], "wanted is --record SFI:NUMBER=HEX"),
@@ -388,6 +408,7 @@ def test_what_does_not_work_is_said_in_a_sentence(
     Path("newer.json").write_text(
         '{"schema": "cardbench calypso card", "version": 99}', encoding="utf-8"
     )
+    Path("report.json").write_text('{"applicationList": [{}]}', encoding="utf-8")
     for name, family in (("other.sam", "sam"), ("strange.card", "calypso")):
         strange = Snapshot(Memory({("a",): 1}).image(), Entropy(b"").state, 0.0)
         CardFile.create(name, strange, labels={"family": family}).close()
