@@ -146,7 +146,8 @@ KINDS: tuple[BackendKind, ...] = (
     ),
     BackendKind(
         "readers",
-        "any PC/SC readers and the cards in them, chosen by --card-reader and --sam-reader",
+        "any PC/SC readers, or those of a plug-in, and the cards in them, chosen by --card-reader and "
+        "--sam-reader",
         "cardbench.scenarios.backends.readers:ReadersBackend",
         plugs=False,
     ),

@@ -1,4 +1,8 @@
-"""The readers backend: whatever readers PC/SC shows, physical ones included; nothing is plugged in."""
+"""The readers backend: whatever readers there are, physical ones included; nothing is plugged in.
+
+A reader is named by a part of its name in PC/SC, or by the address of a plug-in's reader,
+`plugin:reader name`. PC/SC is not needed where every reader is a plug-in's.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,12 @@ from typing import TYPE_CHECKING
 from cardbench.protocol.errors import UsageError
 from cardbench.scenarios.backends import Backend, BackendOptions, Place, Seat
 from cardbench.terminal.readers.pcsc import PcscReader, list_readers
+from cardbench.terminal.readers.plugins import is_address, open_reader, plugin_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from cardbench.terminal.readers import Reader
 
 
 class ReadersBackend(Backend):
@@ -30,27 +37,43 @@ class ReadersBackend(Backend):
             ReaderError: pyscard is missing, no PC/SC service runs, or no reader fits.
         """
         del sleep  # real cards take real time
-        names = list_readers()
-        shown = ", ".join(repr(name) for name in names) or "none"
+        patterns = self._options.reader_patterns
         for seat in seats:
-            if seat.role not in self._options.reader_patterns:
+            if seat.role not in patterns:
                 raise UsageError(
                     f"say which reader holds the {seat.role}: --{seat.role}-reader with a part of its "
-                    f"name or a regular expression; PC/SC shows: {shown}"
+                    f"name or a regular expression; {_there()}"
                 )
         chosen: dict[str, Seat] = {}
         places = []
         for seat in seats:
-            reader = PcscReader(self._options.reader_patterns[seat.role])
-            self._resources.callback(reader.close)
-            other = chosen.setdefault(reader.name, seat)
+            name, reader = self._open(patterns[seat.role])
+            other = chosen.setdefault(name, seat)
             if other is not seat:
                 raise UsageError(
-                    f"--{other.role}-reader and --{seat.role}-reader both mean {reader.name!r}"
+                    f"--{other.role}-reader and --{seat.role}-reader both mean {name!r}"
                 )
             places.append(Place(reader, None))
         return places
 
+    def _open(self, pattern: str) -> tuple[str, Reader]:
+        """Open a reader; return what tells it from all others, and the reader."""
+        if is_address(pattern):
+            plugin, _, _ = pattern.partition(":")
+            found = open_reader(pattern)
+            self._resources.callback(found.disconnect)
+            return f"{plugin}:{found.name}", found
+        reader = PcscReader(pattern)
+        self._resources.callback(reader.close)
+        return reader.name, reader
+
     def close(self) -> None:
         """Close the readers."""
         self._resources.close()
+
+
+def _there() -> str:
+    """Say which readers there are."""
+    shown = ", ".join(repr(name) for name in list_readers()) or "none"
+    plugged = ", ".join(map(repr, plugin_addresses()))
+    return f"PC/SC shows: {shown}" + (f"; plug-ins have: {plugged}" if plugged else "")

@@ -95,7 +95,8 @@ def run(
         str | None,
         typer.Option(
             "--card-reader",
-            help="With --backend readers: a part of the reader's name, or a pattern.",
+            help="With --backend readers: a part of the reader's name, or a pattern; or PLUGIN:READER, a "
+            "reader of an installed plug-in.",
         ),
     ] = None,
     sam_reader: Annotated[

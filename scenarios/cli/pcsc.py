@@ -18,11 +18,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from cardbench.protocol.atr import Atr
-from cardbench.protocol.errors import MalformedAtr, UsageError
+from cardbench.protocol.errors import MalformedAtr, ReaderError, UsageError
 from cardbench.protocol.hexadecimal import to_hex
 from cardbench.scenarios.cli.show import print_json
 from cardbench.scenarios.plugged import Plugged, PluggedBench
 from cardbench.terminal.readers.pcsc import view_readers
+from cardbench.terminal.readers.plugins import plugin_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,22 +43,34 @@ def _drawn(seed: int | None) -> int:
 
 
 def tell_readers(*, as_json: bool) -> None:
-    """Print the readers of PC/SC and what is in them.
+    """Print the readers of PC/SC and what is in them, and the readers of installed plug-ins.
 
     Raises:
-        ReaderError: pyscard is missing, or no PC/SC service runs.
+        ReaderError: pyscard is missing, or no PC/SC service runs, and there is no plug-in either; or a
+            plug-in does not load.
     """
-    found = view_readers()
+    plugged = plugin_addresses()
+    missing = ""
+    try:
+        found = view_readers()
+    except ReaderError as error:
+        if not plugged:
+            raise
+        found, missing = [], str(error)
     if as_json:
-        print_json({"readers": [{**view._asdict(), "atr": to_hex(view.atr)} for view in found]})
+        readers = [{**view._asdict(), "atr": to_hex(view.atr)} for view in found]
+        print_json({"readers": readers, "plugin_readers": plugged})
         return
     console = Console(highlight=False)
-    if not found:
+    if missing:
+        console.print(escape(missing), soft_wrap=True)
+    elif not found:
         console.print("PC/SC shows no reader; [bold]cardbench up[/] makes some.")
-        return
     table = Table.grid(padding=(0, 2))
     for view in found:
         table.add_row(escape(view.name), escape(_in_words(view)))
+    for address in plugged:
+        table.add_row(escape(address), "of a plug-in")
     console.print(table)
 
 

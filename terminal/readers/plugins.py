@@ -15,7 +15,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol
 
-from cardbench.protocol.errors import ReaderNotFound, UsageError
+from cardbench.protocol.errors import ReaderError, ReaderNotFound, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,13 +56,36 @@ def load_plugin(name: str) -> ReaderPlugin:
 
     Raises:
         UsageError: no installed distribution offers it; the text lists those that are there.
+        ReaderError: it is installed, and what its entry point names cannot be imported.
     """
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
-            make: Callable[[], ReaderPlugin] = point.load()
+            try:
+                make: Callable[[], ReaderPlugin] = point.load()
+            except (ImportError, AttributeError) as error:
+                raise ReaderError(
+                    f"the reader plug-in {name!r} ({point.value}) does not load: {error}"
+                ) from error
             return make()
     known = ", ".join(plugin_names()) or "none"
     raise UsageError(f"no reader plug-in {name!r}; installed: {known}")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text begins with the name of an installed plug-in and a colon."""
+    name, colon, _ = text.partition(":")
+    return bool(colon) and name in plugin_names()
+
+
+def plugin_addresses() -> list[str]:
+    """Return the addresses of all readers of all plug-ins, in alphabetical order of the plug-ins.
+
+    Raises:
+        ReaderError: a plug-in does not load, or its readers cannot be asked.
+    """
+    return [
+        f"{name}:{reader}" for name in plugin_names() for reader in load_plugin(name).reader_names()
+    ]
 
 
 def open_reader(address: str) -> Reader:

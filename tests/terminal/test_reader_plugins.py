@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cardbench.protocol.errors import ReaderNotFound, UsageError
-from cardbench.terminal.readers.plugins import load_plugin, open_reader, plugin_names
+from cardbench.protocol.errors import ReaderError, ReaderNotFound, UsageError
+from cardbench.terminal.readers.plugins import (
+    is_address,
+    load_plugin,
+    open_reader,
+    plugin_addresses,
+    plugin_names,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,3 +70,33 @@ def test_an_only_reader_needs_no_name() -> None:
 def test_an_unknown_plugin_is_named() -> None:
     with pytest.raises(UsageError, match="no reader plug-in 'nowhere'; installed: "):
         open_reader("nowhere:reader")
+
+
+@pytest.mark.usefixtures("second_distribution")
+def test_the_addresses_of_all_plugins_are_listed() -> None:
+    addresses = plugin_addresses()
+    assert [each for each in addresses if each.startswith(("acme:", "solo:"))] == [
+        "acme:left",
+        "acme:right",
+        "solo:only",
+    ]
+    assert is_address("acme:left")
+    assert is_address("acme:")
+    assert not is_address("acme")
+    assert not is_address("Reader of acme: 00")
+
+
+def test_a_plugin_that_does_not_load_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "broken_readers-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: broken-readers\nVersion: 1.0\n"
+    )
+    (metadata / "entry_points.txt").write_text(
+        "[cardbench.reader_plugins]\nbroken = broken_readers:Plugin\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ReaderError, match=r"'broken' \(broken_readers:Plugin\) does not load"):
+        open_reader("broken:any")
