@@ -1,6 +1,6 @@
 """A reader plug-in for cardbench: two readers of its own making, one with a card and one with a SAM.
 
-It inherits nothing from cardbench: a reader is whatever has the methods of `cardbench.terminal.readers.Reader`.
+It inherits nothing from cardbench: a reader is what has the methods of `cardbench.terminal.readers.Reader`.
 """
 
 from __future__ import annotations
@@ -64,15 +64,16 @@ def _sam_reader() -> AcmeReader:
     return AcmeReader("bottom", sam, is_contactless=False)
 
 
+_READERS: dict[str, Callable[[], AcmeReader]] = {"top": _card_reader, "bottom": _sam_reader}
+
+
 class AcmePlugin:
     """What the entry point names; called without argument."""
 
-    _makers: dict[str, Callable[[], AcmeReader]] = {"top": _card_reader, "bottom": _sam_reader}
-
     def reader_names(self) -> list[str]:
-        return list(self._makers)
+        return list(_READERS)
 
     def open_reader(self, name: str) -> AcmeReader:
-        if name not in self._makers:
-            raise ReaderNotFound(f"acme: no reader {name!r}; there are: {', '.join(self._makers)}")
-        return self._makers[name]()
+        if name not in _READERS:
+            raise ReaderNotFound(f"acme: no reader {name!r}; there are: {', '.join(_READERS)}")
+        return _READERS[name]()
