@@ -51,10 +51,11 @@ PAGES = (
         "cardbench.emulator.calypso.table:COMMANDS",
         "cardbench.emulator.calypso",
         "Every command that the software Calypso card answers, on one product or another: a second table\n"
-        "says which product has which. `option …` rows are there if startup byte 2 says so; `in a session`\n"
-        "and `outside a session` rows are refused elsewhere with 6985. `modifies`: charged to the session\n"
-        "buffer; `not digested`: no MAC covers it. SFI 0 is the current EF. A missing Le is no error, but\n"
-        "in Get Challenge; data is answered all the same.",
+        "says which product has which. `option …` rows are there if startup byte 2 says so. A row that a\n"
+        "card does not have is unknown to it: 6D00, or 6B00 where the instruction has other rows.\n"
+        "`in a session` and `outside a session` rows are refused elsewhere with 6985. `modifies`: charged\n"
+        "to the session buffer; `not digested`: no MAC covers it. SFI 0 is the current EF. A missing Le is\n"
+        "no error, but in Get Challenge; data is answered all the same.",
         more="calypso_products:sections",
     ),
     Page(

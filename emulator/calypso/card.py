@@ -240,18 +240,19 @@ class CalypsoCard(SoftwareCard[Volatile]):
         if session is None:
             self.memory.commit(changes)
             return
+        session.buffer_left = self.buffer_left_behind(session, cost_bytes)
+        session.changes.update(changes)
+
+    def buffer_left_behind(self, session: Session, cost_bytes: int) -> int:
+        """Return what a modification would leave of the session buffer.
+
+        Raises:
+            Refusal: 6400, it does not fit.
+        """
         cost = 1 if self.structure.profile.buffer_operations else cost_bytes
         if cost > session.buffer_left:
             raise Refusal(StatusWord.BUFFER_OVERFLOW)
-        session.buffer_left -= cost
-        session.changes.update(changes)
-
-    def check_buffer(self, cost_bytes: int) -> None:
-        """Refuse with 6400 what the session buffer cannot take; outside a session all fits."""
-        session = self.volatile.session
-        cost = 1 if self.structure.profile.buffer_operations else cost_bytes
-        if session is not None and cost > session.buffer_left:
-            raise Refusal(StatusWord.BUFFER_OVERFLOW)
+        return session.buffer_left - cost
 
     def is_invalidated(self, application: Application) -> bool:
         """Whether the DF is invalidated, as the current session sees it."""

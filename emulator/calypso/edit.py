@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cardbench.emulator.calypso.factory import factory_memory
 from cardbench.emulator.calypso.personalisation import (
-    COUNTER_SIZE,
     ApplicationModel,
     FileModel,
     KeyModel,
     Personalisation,
 )
 from cardbench.emulator.calypso.profile import validated
+from cardbench.emulator.calypso.structure import COUNTER_SIZE
 from cardbench.protocol.calypso.startup import COUNTER_MAX
 from cardbench.protocol.calypso.suite import load_suite
 from cardbench.protocol.errors import UsageError

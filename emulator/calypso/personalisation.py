@@ -32,6 +32,7 @@ from cardbench.emulator.calypso.profile import (
     packaged,
     validated,
 )
+from cardbench.emulator.calypso.structure import COUNTER_SIZE, PIN_TRIES
 from cardbench.emulator.calypso.words import Access, Byte, HexBytes, Lid, Sfi, access_bytes
 from cardbench.protocol.calypso.file_header import EfType
 from cardbench.protocol.calypso.startup import (
@@ -49,12 +50,10 @@ from cardbench.protocol.hexadecimal import from_hex, to_hex
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-COUNTER_SIZE: Final = 3
 SERIAL_SIZE: Final = 8
 KEY_SIZE: Final = 16
 PURSE_LOG_SIZE: Final = 29
 LISTED_FILES_MAX: Final = 31
-PIN_TRIES: Final = 3
 KEY_PAIR_SIZE: Final = 96
 CARD_CERTIFICATE_SIZE: Final = 316
 CA_CERTIFICATE_SIZE: Final = 384

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 AES_ALGORITHMS: Final = frozenset((0xA0, 0xB0))
 """ALG values of AES keys (calypso-card §10.5)."""
 COUNTER_SIZE: Final = 3
+PIN_TRIES: Final = 3
+"""Attempts behind a right PIN."""
 
 STRUCTURE_KEY: Final[Key] = ("structure",)
 """JSON text: the card's structure."""

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from cardbench.emulator.calypso.edit import find_application
-from cardbench.emulator.calypso.personalisation import COUNTER_SIZE, PIN_TRIES
+from cardbench.emulator.calypso.structure import COUNTER_SIZE, PIN_TRIES
 from cardbench.emulator.calypso.words import CONDITIONS
 from cardbench.protocol.calypso.startup import ApplicationOption
 from cardbench.protocol.hexadecimal import to_hex

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from cardbench.emulator.calypso.commands.pin import (
     CHANGE_SIZE,
+    ISSUER,
     KEY_CRYPTOGRAM_SIZES,
     PIN_SIZE,
     slot_key,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from cardbench.emulator.chassis import Key, Value
     from cardbench.protocol.apdu import CommandApdu
 
-_ISSUER: Final = 1
 _OUR_SIZE: Final = 32
 
 
@@ -60,7 +60,7 @@ def change_key(card: CalypsoCard, command: CommandApdu) -> bytes:
         raise Refusal(StatusWord.WRONG_DATA)
     card.count_transaction()
     try:
-        new = card.suite.unwrap_key(slot_key(card, _ISSUER), challenge, cryptogram)
+        new = card.suite.unwrap_key(slot_key(card, ISSUER), challenge, cryptogram)
     except CryptoError:
         raise Refusal(StatusWord.WRONG_CRYPTOGRAM) from None
     except ProtocolError:
@@ -69,7 +69,7 @@ def change_key(card: CalypsoCard, command: CommandApdu) -> bytes:
         raise Refusal(StatusWord.WRONG_DATA)
     slot = card.volatile.application.key_slots[command.p2]
     changes: dict[Key, Value] = {slot: (new.kif, new.kvc, new.algorithm, new.value)}
-    if command.p2 == _ISSUER:
+    if command.p2 == ISSUER:
         changes |= erasure(card.volatile.application.lid)
     card.memory.commit(changes)
     card.volatile.pre_open = None  # what it announced may not be true any more

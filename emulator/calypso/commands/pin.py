@@ -12,11 +12,11 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Final, cast
 
-from cardbench.emulator.calypso.structure import PIN_KEY, PIN_TRIES_KEY
+from cardbench.emulator.calypso.structure import PIN_KEY, PIN_TRIES, PIN_TRIES_KEY
 from cardbench.emulator.calypso.table import COMMANDS, NEEDS_KEY, NEEDS_PIN, OUTSIDE, ZERO
 from cardbench.emulator.chassis import NO_DATA, Refusal, exactly
 from cardbench.protocol.apdu import IsoCase
-from cardbench.protocol.calypso.ins import CalypsoIns
+from cardbench.protocol.calypso.ins import CalypsoIns, WriteAccessLevel
 from cardbench.protocol.errors import CryptoError
 from cardbench.protocol.status import StatusWord
 
@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from cardbench.protocol.apdu import CommandApdu
 
 PIN_SIZE: Final = 4
-PIN_TRIES: Final = 3
 CHALLENGE_SIZE: Final = 8
 PRESENTATION_SIZE: Final = 8
 CHANGE_SIZE: Final = 16
 KEY_CRYPTOGRAM_SIZES: Final = frozenset((24, 32))
 _TRIES_LEFT: Final = 0x63C0
 _OLD_PIN_UNCHECKED: Final = bytes(PIN_SIZE)
-_ISSUER, _DEBIT = 1, 3
+ISSUER: Final = int(WriteAccessLevel.PERSONALIZATION)
+"""Slot of the key that changes of PIN and keys are made under."""
+_DEBIT: Final = int(WriteAccessLevel.DEBIT)
 _CASES = frozenset((IsoCase.DATA_IN, IsoCase.DATA_IN_OUT))
 _VERIFY_ANSWERS = (0x9000, 0x63C1, 0x63C2, 0x6700, 0x6900, 0x6983, 0x6985)
 
@@ -191,7 +192,7 @@ def change_pin(card: CalypsoCard, command: CommandApdu) -> bytes:
     challenge = taken_challenge(card)
     card.count_transaction()
     try:
-        old, new = card.suite.open_pin_change(slot_key(card, _ISSUER), challenge, data)
+        old, new = card.suite.open_pin_change(slot_key(card, ISSUER), challenge, data)
     except CryptoError:
         raise Refusal(StatusWord.WRONG_CRYPTOGRAM) from None
     pin = cast("bytes", card.memory[PIN_KEY])

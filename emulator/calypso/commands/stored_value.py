@@ -84,20 +84,24 @@ def sv_get(card: CalypsoCard, command: CommandApdu) -> bytes:
     assert purse is not None, "personalisation gives a purse to every card with the option"
     slot = card.memory[purse.load_key if for_reload else purse.debit_key]
     _, kvc, _, key = cast("tuple[int, int, int, bytes]", slot)
+    answer = _announcement(card, kvc, for_reload=for_reload, extended=extended)
+    # `size`, whatever Le was sent: the SAM signs it so (§6.8).
+    head = bytes((CalypsoIns.SV_GET, command.p1, command.p2, size))
+    volatile.preparing = SvGet(for_reload, extended, kvc, key, head + answer + b"\x90\x00")
+    return answer
+
+
+def _announcement(card: CalypsoCard, kvc: int, *, for_reload: bool, extended: bool) -> bytes:
+    """Return what SV Get answers (§6.2); a regular one shows half of an extended signature."""
     balance, number, signature = cast("Purse", card.value(PURSE_KEY))
     load_log = cast("bytes", card.value(LOAD_LOG_KEY))[:LOAD_LOG_SIZE_BYTES]
     debit_log = cast("bytes", card.value(DEBIT_LOG_KEY))[:DEBIT_LOG_SIZE_BYTES]
     status = bytes((kvc,)) + number.to_bytes(2)
     amount = balance.to_bytes(3, signed=True)
-    challenge = card.entropy.draw(8 if extended else 2)
     if extended:
-        answer = challenge + status + signature + amount + load_log + debit_log
-    else:
-        log = load_log if for_reload else debit_log
-        answer = status + signature[:3] + challenge + amount + log
-    head = bytes((CalypsoIns.SV_GET, command.p1, command.p2, size))
-    volatile.preparing = SvGet(for_reload, extended, kvc, key, head + answer + b"\x90\x00")
-    return answer
+        return card.entropy.draw(8) + status + signature + amount + load_log + debit_log
+    log = load_log if for_reload else debit_log
+    return status + signature[:3] + card.entropy.draw(2) + amount + log
 
 
 class _Operation(NamedTuple):
@@ -121,6 +125,11 @@ class _Operation(NamedTuple):
     log_key: Key
     balance_at: int
 
+    @property
+    def signed_size(self) -> int:
+        """Bytes before the signature."""
+        return self.fixed_size + _SAM_SIZE
+
 
 _RELOAD: Final = _Operation(
     True, 11, 4, slice(6, 9), (BALANCE_MIN, BALANCE_MAX), LOAD_LOG_KEY, balance_at=5
@@ -134,55 +143,101 @@ def _operate(
 ) -> bytes | tuple[bytes, int]:
     data = command.data
     card.check_valid()
-    announced = card.volatile.prepared
-    if not isinstance(announced, SvGet):
-        raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
-    extended, key = announced.extended, announced.key
-    fixed_size, signed_size = kind.fixed_size, kind.fixed_size + _SAM_SIZE
-    if (
-        announced.for_reload is not kind.for_reload
-        or len(data) != signed_size + _SIGNATURE_HI_SIZES[extended]
-        or data[kind.kvc_at] != announced.kvc
-    ):
-        raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
-    balance, number, _ = cast("Purse", card.value(PURSE_KEY))
-    card.check_transaction_counter()
-    if number >= _TNUM_REFUSED:
-        raise Refusal(StatusWord.COUNTER_EXHAUSTED)
-    sam_id = data[fixed_size : fixed_size + _SAM_ID_SIZE]
-    sam_number = data[fixed_size + _SAM_ID_SIZE : signed_size]
-    head = bytes((command.ins, 0x00, 0x00, len(data), 0x00)) + data[1:fixed_size]
-    challenge = bytes((command.p1, command.p2, data[0]))
-    message = announced.transcript + head + challenge + sam_number + sam_id
-    signature_hi = data[signed_size:]
-    right = card.suite.sv_signature_hi(key, message, extended=extended)
+    announced = _announced(card, data, kind)
+    balance, number = _next_operation(card)
+    message, signature_hi = _signed(command, kind, announced)
+    right = card.suite.sv_signature_hi(announced.key, message, extended=announced.extended)
     if not hmac.compare_digest(signature_hi, right):
         raise Refusal(StatusWord.WRONG_CRYPTOGRAM)
-    amount = int.from_bytes(data[kind.amount_at], signed=True)
-    balance += amount
-    low, high = kind.amounts
-    if not low <= amount <= high or not BALANCE_MIN <= balance <= BALANCE_MAX:
+    balance += _amount(data, kind)
+    if not BALANCE_MIN <= balance <= BALANCE_MAX:
         raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
-    cost = len(data) + OVERHEAD_BYTES
-    card.check_buffer(cost)
+    session, cost = card.volatile.session, len(data) + OVERHEAD_BYTES
+    if session is not None:  # before the transaction is counted, which nothing takes back
+        card.buffer_left_behind(session, cost)
 
-    number += 1
-    signature = card.suite.sv_signature_lo(key, message, signature_hi, extended=extended)
-    copied, split = data[1:signed_size], kind.balance_at
-    log = copied[:split] + balance.to_bytes(3, signed=True) + copied[split:] + number.to_bytes(2)
-    record = (log + signature).ljust(_LOG_RECORD_SIZE, b"\0")
-    older = cast("bytes", card.value(kind.log_key))[:-_LOG_RECORD_SIZE]
-    stored = signature.ljust(_STORED_SIGNATURE_SIZE, b"\0")
-    card.count_transaction()
-    card.modify(
-        {PURSE_KEY: (balance, number, stored), kind.log_key: record + older}, cost_bytes=cost
+    signature = card.suite.sv_signature_lo(
+        announced.key, message, signature_hi, extended=announced.extended
     )
-    session = card.volatile.session
+    stored = signature.ljust(_STORED_SIGNATURE_SIZE, b"\0")
+    logs = _logged(card, data, kind, balance=balance, number=number, signature=signature)
+    card.count_transaction()
+    card.modify({PURSE_KEY: (balance, number, stored), kind.log_key: logs}, cost_bytes=cost)
     if session is None:
         return signature
     session.sv_done = True
     session.postponed += bytes((1 + len(signature),)) + signature
     return b"", StatusWord.WARNING
+
+
+def _announced(card: CalypsoCard, data: bytes, kind: _Operation) -> SvGet:
+    """Return the SV Get that the operation belongs to.
+
+    Raises:
+        Refusal: 6985, it did not come just before, or is of another kind, mode or KVC.
+    """
+    announced = card.volatile.prepared
+    if (
+        not isinstance(announced, SvGet)
+        or announced.for_reload is not kind.for_reload
+        or len(data) != kind.signed_size + _SIGNATURE_HI_SIZES[announced.extended]
+        or data[kind.kvc_at] != announced.kvc
+    ):
+        raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
+    return announced
+
+
+def _next_operation(card: CalypsoCard) -> tuple[int, int]:
+    """Return the balance, and the number that the operation will have.
+
+    Raises:
+        Refusal: 6900, no transaction or no operation is left.
+    """
+    balance, number, _ = cast("Purse", card.value(PURSE_KEY))
+    card.check_transaction_counter()
+    if number >= _TNUM_REFUSED:
+        raise Refusal(StatusWord.COUNTER_EXHAUSTED)
+    return balance, number + 1
+
+
+def _signed(command: CommandApdu, kind: _Operation, announced: SvGet) -> tuple[bytes, bytes]:
+    """Return what the SAM has signed (§10.4), and its signature."""
+    data = command.data
+    sam_id = data[kind.fixed_size : kind.fixed_size + _SAM_ID_SIZE]
+    sam_number = data[kind.fixed_size + _SAM_ID_SIZE : kind.signed_size]
+    head = bytes((command.ins, 0x00, 0x00, len(data), 0x00)) + data[1 : kind.fixed_size]
+    challenge = bytes((command.p1, command.p2, data[0]))
+    message = announced.transcript + head + challenge + sam_number + sam_id
+    return message, data[kind.signed_size :]
+
+
+def _amount(data: bytes, kind: _Operation) -> int:
+    """Return the signed amount.
+
+    Raises:
+        Refusal: 6985, it has the wrong sign for the operation.
+    """
+    amount = int.from_bytes(data[kind.amount_at], signed=True)
+    low, high = kind.amounts
+    if not low <= amount <= high:
+        raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
+    return amount
+
+
+def _logged(
+    card: CalypsoCard,
+    data: bytes,
+    kind: _Operation,
+    *,
+    balance: int,
+    number: int,
+    signature: bytes,
+) -> bytes:
+    """Return the content of the log with the operation as its newest record (§6.3)."""
+    copied, split = data[1 : kind.signed_size], kind.balance_at
+    log = copied[:split] + balance.to_bytes(3, signed=True) + copied[split:] + number.to_bytes(2)
+    record = (log + signature).ljust(_LOG_RECORD_SIZE, b"\0")
+    return record + cast("bytes", card.value(kind.log_key))[:-_LOG_RECORD_SIZE]
 
 
 def _declare(name: str, ins: int, kind: _Operation, effect: str) -> None:

@@ -120,38 +120,6 @@ def test_get_response_is_refused_in_every_class_as_nothing_is_pending(
     assert peer_of(preset).send(f"{cla}C0000010") == "6985"
 
 
-LACKING = {
-    "prime-1": (
-        "B2013D00",
-        "B3013D045402000100",
-        "A2013F0500000111FF",
-        "B0800001",
-        "3A00C80401000001",
-    ),
-    "prime-2": ("B2013D00", "B3013D045402000100", "A2013F0500000111FF"),
-    "light-classic": ("A2013F0500000111FF", "B0870001", "D6870001", "3A00C80401000001", "7C000721"),
-    "light-reference": ("38009804 01000001", "20000000", "46000000", "82000200"),
-    "basic": (
-        "B2013D00",
-        "B3013D045402000100",
-        "A2013F0500000111FF",
-        "B0870001",
-        "3800C80401000001",
-        "D8000320" + "11" * 32,
-        "20000000",
-        "8A03020900C1C2C3C4C5C6C7C8",
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    ("preset", "command"), [(preset, each) for preset, those in LACKING.items() for each in those]
-)
-def test_what_a_product_does_not_have_it_does_not_know(preset: str, command: str) -> None:
-    peer = peer_of(preset)
-    assert peer.send(f"{peer.cla:02X}{command}") in ("6D00", "6B00")
-
-
 @pytest.mark.parametrize(("preset", "mode"), [("prime-1", "revision 1"), ("prime-2", "revision 2")])
 def test_postponed_counters_come_with_close_in_order(preset: str, mode: str) -> None:
     peer = peer_of(preset)

@@ -100,14 +100,6 @@ def test_a_deselect_does_not_ratify_where_a_command_is_required() -> None:
     assert flag(peer) == NOT_RATIFIED
 
 
-@pytest.mark.parametrize("preset", ["light-classic", "basic"])
-def test_light_and_basic_want_a_command(preset: str) -> None:
-    peer = closed(preset, ratified=False)
-    peer.card.deselect()
-    power_cycle(peer)
-    assert flag(peer) == NOT_RATIFIED
-
-
 def test_an_aborted_session_leaves_the_status_of_the_one_before() -> None:
     peer = closed(ratified=False)
     power_cycle(peer)

@@ -193,21 +193,6 @@ def test_what_changes_nothing_costs_nothing(command: str) -> None:
     peer.close_ok()
 
 
-@pytest.mark.parametrize(
-    ("preset", "mode", "operations"),
-    [("prime-1", "revision 1", 3), ("prime-2", "revision 2", 6), ("basic", "regular", 4)],
-)
-def test_old_and_basic_products_count_modifications(
-    preset: str, mode: str, operations: int
-) -> None:
-    peer = peer_of(preset)
-    update = f"{peer.cla:02X}DC01F4011{operations}"
-    peer.open(3, mode=mode)
-    peer.ok(*[update] * operations)
-    assert peer.send(update) == "6400"
-    peer.close_ok()
-
-
 # Transaction counter
 
 
