@@ -141,6 +141,17 @@ def test_early_authentication_covers_what_came_before_and_changes_nothing() -> N
     peer.close_ok()
 
 
+def test_managing_a_session_costs_nothing_of_its_buffer() -> None:
+    peer = peer_of("bench")
+    peer.open(3, mode="extended")
+    for encrypted in (True, False) * 20:
+        peer.manage(encrypted=encrypted, authenticate=True)
+        peer.manage(encrypted=not encrypted)
+    peer.manage(encrypted=False)
+    peer.ok(*["00E200401D" + "CD" * 29] * 12)
+    peer.close_ok()
+
+
 def test_a_wrong_proof_ends_the_session_and_rolls_it_back() -> None:
     peer = peer_of("bench")
     peer.open(3, mode="extended")

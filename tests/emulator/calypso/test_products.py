@@ -78,6 +78,16 @@ def test_another_serial_number_comes_into_atr_fci_and_keys() -> None:
     peer.close_ok()
 
 
+def test_a_phones_validity_token_stands_in_the_fci_and_counts_in_its_keys() -> None:
+    peer = peer_of("hce")
+    assert "C70812340080FEDCBA98" in peer.ok("00CA006F00")
+    peer.open(3)
+    peer.close_ok()
+    peer.serial = bytes(2) + peer.serial[2:]
+    peer.open(3)
+    assert peer.close() == "6988"
+
+
 @pytest.mark.parametrize(
     ("preset", "cla", "command", "sw"),
     [
