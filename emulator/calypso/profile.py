@@ -121,7 +121,8 @@ def _complaints(
         if each["type"] == "extra_forbidden":
             yield f"{place}: no such name{_meant(str(each['loc'][-1]), _every_name(Part))}"
         else:
-            yield f"{place}: {each['msg'].removeprefix('Value error, ')}"
+            message = each["msg"].removeprefix("Value error, ")
+            yield f"{place}: {message.removeprefix(place.rpartition('.')[2] + ': ')}"
 
 
 def _is_within(path: tuple[str | int, ...], of: tuple[str | int, ...]) -> bool:
