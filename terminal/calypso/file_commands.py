@@ -59,7 +59,7 @@ class FileCommands(Preparing):
             target: LID of an EF, or which file to select without.
 
         Raises:
-            UsageError: a LID out of range.
+            UsageError: a LID out of range, or one that leaves the application (3F00, 3FFF).
         """
         return self._add(SelectFile(self._cla, target, self.card))
 

@@ -45,12 +45,9 @@ if TYPE_CHECKING:
     from cardbench.terminal.card.extension import CardSelectionResponse
 
 PAYLOAD_MAX_BYTES = 250
-LID_MF = 0x3F00
-LID_CURRENT_DF = 0x3FFF
 
 _INVALIDATED = StatusWord.INVALIDATED.to_bytes(2)
 _NOT_SPOKEN = frozenset({int(StatusWord.CLA_NOT_SUPPORTED), int(StatusWord.INS_NOT_SUPPORTED)})
-_OTHER_DF = frozenset({LID_MF, LID_CURRENT_DF})
 
 
 class CalypsoSelection:
@@ -73,8 +70,6 @@ class CalypsoSelection:
         Raises:
             UsageError: a LID out of range, or one that leaves the application.
         """
-        if target in _OTHER_DF:
-            raise UsageError(f"LID {target:04X} leaves the selected application")
         self._commands.append(SelectFile(CLA_ISO, target, None))
 
     def prepare_get_data(self, tag: DataObject) -> None:

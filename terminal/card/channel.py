@@ -34,7 +34,11 @@ from cardbench.protocol.errors import (
 )
 from cardbench.protocol.status import StatusWord
 from cardbench.terminal.card.requests import ChannelControl
-from cardbench.terminal.readers.protocols import PhysicalProtocol, physical_protocol
+from cardbench.terminal.readers.protocols import (
+    PhysicalProtocol,
+    TellsProtocol,
+    physical_protocol,
+)
 from cardbench.terminal.readers.reader import Traffic
 
 if TYPE_CHECKING:
@@ -151,17 +155,26 @@ class CardChannel:
 
         Raises:
             UsageError: an empty name.
-            NotSupported: a physical protocol that no reader here can tell.
+            NotSupported: a physical protocol that neither the reader nor an ATR can tell.
         """
-        _check_protocol(physical)
+        self._check_protocol(physical)
         if not logical:
             raise UsageError("a protocol needs a logical name")
         self._protocols[physical] = logical
 
     def deactivate_protocol(self, physical: str) -> None:
         """Do not look for a physical protocol any more. Raises as `activate_protocol`."""
-        _check_protocol(physical)
+        self._check_protocol(physical)
         self._protocols.pop(physical, None)
+
+    def _check_protocol(self, physical: str) -> None:
+        known = [str(protocol) for protocol in PhysicalProtocol]
+        if isinstance(self.reader, TellsProtocol):
+            known += [name for name in self.reader.physical_protocols if name not in known]
+        if physical not in known:
+            raise NotSupported(
+                f"no physical protocol {physical!r}; this reader can tell: {', '.join(known)}"
+            )
 
     @property
     def has_protocols(self) -> bool:
@@ -173,7 +186,10 @@ class CardChannel:
         """Physical protocol of the card on the open channel, if it is an activated one."""
         if self._atr is None:
             return None
-        physical = physical_protocol(self._atr, is_contactless=self.reader.is_contactless)
+        reader = self.reader
+        physical = reader.physical_protocol if isinstance(reader, TellsProtocol) else None
+        if physical is None:
+            physical = physical_protocol(self._atr, is_contactless=reader.is_contactless)
         return physical if physical in self._protocols else None
 
     @property
@@ -235,12 +251,15 @@ class CardChannel:
             One response for each request, data and status word.
 
         Raises:
+            UsageError: there is no command.
             CardError: a status word was no success; `responses` holds all answers, this one last.
             ReaderError: the link failed; `responses` holds the answers before.
 
         The error's `commands` are those that were sent, and `is_response_complete` says whether all of
         the group were answered.
         """
+        if not requests:
+            raise UsageError("a group needs at least one command")
         if self._atr is None:
             self.open()
         self.exchanges += 1
@@ -346,12 +365,6 @@ def _complete_error(
     error.responses = tuple(responses)
     error.commands = tuple(request.describe() for request in sent)
     error.is_response_complete = len(responses) == len(requests)
-
-
-def _check_protocol(physical: str) -> None:
-    if physical not in set(PhysicalProtocol):
-        known = ", ".join(PhysicalProtocol)
-        raise NotSupported(f"no physical protocol {physical!r}; readers here can tell: {known}")
 
 
 def _get_response(command: bytes, le: int) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cardbench.protocol.calypso.ins import CLA_SAM, SamIns
+from cardbench.protocol.calypso.ins import SamIns
 from cardbench.protocol.calypso.sam import COUNTERS, COUNTERS_PER_RECORD
 from cardbench.protocol.errors import CardError, MalformedCardData, UsageError
 from cardbench.protocol.status import StatusWord
@@ -68,7 +68,7 @@ class LegacySamSelection:
 
     Args:
         unlock_data: 16 bytes (or 8, of a dynamic unlock computed elsewhere) that unlock the SAM.
-        product_type: what it is, for the class byte of Unlock.
+        product_type: what it is, for the class byte of what is sent.
         static_unlock: asked for the 16 bytes.
         dynamic_unlock: asked for the 8 bytes.
         reader: where the SAM is; needed for the last two.
@@ -157,7 +157,7 @@ class LegacySamSelection:
         if self._unlock_data is not None:
             requests.append(_unlock(self._cla, self._unlock_data))
         requests += [
-            PlainRequest(bytes((CLA_SAM,)) + read.command, read.success, read.name)
+            PlainRequest(bytes((self._cla,)) + read.command, read.success, read.name)
             for read in self._reads.values()
         ]
         return CardSelectionRequest(tuple(requests))
@@ -180,7 +180,7 @@ class LegacySamSelection:
             _check_answer(_unlock(self._cla, self._unlock_data), answers.pop(0))
         for read, answer in zip(self._reads.values(), answers, strict=False):
             _check_answer(
-                PlainRequest(bytes((CLA_SAM,)) + read.command, read.success, read.name), answer
+                PlainRequest(bytes((self._cla,)) + read.command, read.success, read.name), answer
             )
             if int.from_bytes(answer[-2:]) != StatusWord.RECORD_NOT_FOUND:
                 read.take(sam, answer)

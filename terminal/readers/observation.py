@@ -223,7 +223,13 @@ class ObservableCardReader:
     # Observers
 
     def add_observer(self, observer: Observer) -> None:
-        """Register somebody to be told; the same one counts once."""
+        """Register somebody to be told; the same one counts once.
+
+        Raises:
+            UsageError: not callable.
+        """
+        if not callable(observer):
+            raise UsageError(f"an observer is called with the event; {observer!r} cannot be")
         with self._lock:
             if observer not in self._observers:
                 self._observers.append(observer)

@@ -293,6 +293,12 @@ def test_observers_are_told_in_their_order_and_once(
     assert (reader.observer_count, reader.state) == (0, S.WAIT_FOR_OBSERVER)
 
 
+def test_an_observer_can_be_called(reader: ObservableCardReader) -> None:
+    with pytest.raises(UsageError, match="cannot be"):
+        reader.add_observer(None)  # type: ignore[arg-type]
+    assert reader.observer_count == 0
+
+
 def test_an_observers_trouble_is_his_own(slot: CardSlot) -> None:
     errors: list[str] = []
     told: list[ReaderEventType] = []

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from cardbench.protocol.errors import UsageError
+from cardbench.protocol.errors import NotSupported, UsageError
 from cardbench.terminal.card import CardChannel
+from cardbench.terminal.readers import ScriptedReader
 from cardbench.terminal.readers.protocols import PhysicalProtocol, physical_protocol
-
-if TYPE_CHECKING:
-    from cardbench.terminal.readers import ScriptedReader
 
 
 @pytest.mark.parametrize(
@@ -56,8 +52,28 @@ def test_bad_protocol_names_are_refused(scripted: type[ScriptedReader]) -> None:
         lambda: channel.activate_protocol("MIFARE", "CARD"),
         lambda: channel.deactivate_protocol("MIFARE"),
     ):
-        with pytest.raises(UsageError, match="ISO_14443_4, INNOVATRON_B_PRIME_CARD, ISO_7816_3"):
+        with pytest.raises(NotSupported, match="ISO_14443_4, INNOVATRON_B_PRIME_CARD, ISO_7816_3"):
             refuse()
+
+
+class StorageReader(ScriptedReader):
+    """A plug-in's reader that knows its cards' protocols itself, by names of its own."""
+
+    physical_protocols = ("NFC_V_ISO_15693", "ISO_14443_4")
+    physical_protocol: str | None = None
+
+
+def test_a_reader_may_tell_protocols_itself() -> None:
+    reader = StorageReader()
+    channel = CardChannel(reader)
+    channel.activate_protocol("NFC_V_ISO_15693", "TAG")
+    channel.activate_protocol(PhysicalProtocol.ISO_14443_4, "CARD")
+    channel.open()
+    assert channel.logical_protocol == "CARD"  # by the ATR: the reader cannot tell
+    reader.physical_protocol = "NFC_V_ISO_15693"
+    assert (channel.current_protocol, channel.logical_protocol) == ("NFC_V_ISO_15693", "TAG")
+    with pytest.raises(NotSupported, match="ISO_7816_3, NFC_V_ISO_15693"):
+        channel.activate_protocol("JEWEL", "TAG")
 
 
 def test_presence_is_asked_of_the_reader(scripted: type[ScriptedReader]) -> None:

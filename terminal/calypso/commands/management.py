@@ -17,7 +17,7 @@ from cardbench.protocol.calypso.file_header import (
 )
 from cardbench.protocol.calypso.ins import CalypsoIns, DataObject
 from cardbench.protocol.calypso.startup import ProductType
-from cardbench.protocol.errors import MalformedCardData
+from cardbench.protocol.errors import MalformedCardData, UsageError
 from cardbench.protocol.status import StatusWord
 from cardbench.terminal.calypso.commands.base import OK, Command
 from cardbench.terminal.calypso.commands.checks import check_range
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from cardbench.terminal.calypso.card import CalypsoCard
 
 LID_MAX = 0xFFFF
+LID_MF = 0x3F00
+LID_CURRENT_DF = 0x3FFF
+
+_OTHER_DF = frozenset({LID_MF, LID_CURRENT_DF})
 
 _MAYBE_INVALIDATED = SUCCESS | {StatusWord.INVALIDATED}
 _INVALIDATED = StatusWord.INVALIDATED.to_bytes(2)
@@ -70,6 +74,8 @@ class SelectFile(Command[FileHeader | DirectoryHeader]):
             lid = 0
         else:
             check_range("LID", target, 0, LID_MAX)
+            if target in _OTHER_DF:
+                raise UsageError(f"LID {target:04X} leaves the selected application")
             self.is_by_lid = True
             p1, p2, lid = _BY_LID, 0, target
             if card is not None:

@@ -108,3 +108,13 @@ def test_several_records_outside_a_session_are_best_effort(scripted: type[Script
     transaction.process_commands()
     assert records.value_or(None) is None
     assert read.value == b"\x71"
+
+
+@pytest.mark.parametrize("lid", [0x3F00, 0x3FFF])
+def test_a_lid_that_leaves_the_application_is_refused(
+    scripted: type[ScriptedReader], lid: int
+) -> None:
+    transaction = free(scripted())
+    with pytest.raises(UsageError, match="leaves the selected application"):
+        transaction.prepare_select_file(lid)
+    transaction.process_commands()

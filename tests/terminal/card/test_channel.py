@@ -12,6 +12,7 @@ from cardbench.protocol.errors import (
     FileNotFound,
     ProtocolError,
     RecordNotFound,
+    UsageError,
     WrongLength,
 )
 from cardbench.terminal.card import CardChannel, ChannelControl, PlainRequest, SecretRequest
@@ -199,6 +200,13 @@ def test_an_open_channel_is_opened_once(scripted: type[ScriptedReader]) -> None:
     channel.close()
     channel.close()
     assert not channel.is_open
+
+
+def test_a_group_without_a_command_is_refused(scripted: type[ScriptedReader]) -> None:
+    channel = CardChannel(scripted())
+    with pytest.raises(UsageError, match="at least one"):
+        channel.transmit([])
+    assert channel.traffic == (0, 0)
 
 
 def test_an_empty_reader_says_so(scripted: type[ScriptedReader]) -> None:

@@ -722,3 +722,18 @@ def test_a_work_key_of_the_image_is_asked_for_by_a_record_that_can_be() -> None:
     for record in (0, 127):
         with pytest.raises(UsageError, match="1 to 126"):
             sam.work_key_parameter(record)
+
+
+def test_an_old_sam_is_read_in_its_class_at_selection(scripted: type[ScriptedReader]) -> None:
+    """legacy-sam §1: SAM-S1Dx are spoken to with class 94."""
+    selection = LegacySamSelection(product_type=SamProductType.SAM_S1DX)
+    selection.prepare_read_work_key_parameters(5)
+    manager = CardSelectionManager()
+    manager.prepare_selection(sam_selector(SamProductType.SAM_S1DX), selection)
+    reader = scripted(
+        ("94BC0005020000", key("30", "79", "05")),
+        atr=bytes.fromhex("3B3F9600805A0080D0020501AEC11A36829000"),
+    )
+    sam = manager.process(reader).active_smart_card
+    assert isinstance(sam, LegacySam)
+    assert sam.work_keys[5].kif == 0x30
