@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from cardbench.emulator.calypso import new_card
 from cardbench.emulator.chassis import Clock, Entropy
-from cardbench.scenarios.plugged import find_preset
+from cardbench.sam_emulator import new_sam
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,11 +69,13 @@ class RecordedSession:
 
     def cards(self, seed: str) -> list[Card]:
         """Return fresh cards with power, one for each reader."""
-        clock, made = Clock(), []
+        clock = Clock()
+        made: list[Card] = []
         for number, text in enumerate(self.readers):
-            kind, preset = find_preset(text)
-            entropy = Entropy(f"{seed}/{kind.name}/{number}".encode())
-            made.append(kind.make(preset, entropy, clock))
+            kind, preset = text.split(":")
+            entropy = Entropy(f"{seed}/{kind}/{number}".encode())
+            make = new_sam if kind == "sam" else new_card
+            made.append(make(preset, entropy=entropy, clock=clock))
             made[-1].power_on()
         return made
 
