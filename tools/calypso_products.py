@@ -95,6 +95,7 @@ def _traits(profiles: list[ProfileModel]) -> str:
             "Counters postponed",
             "Deselect ratifies",
             "ALG of new keys",
+            "FCI",
         ],
         (
             [
@@ -107,6 +108,7 @@ def _traits(profiles: list[ProfileModel]) -> str:
                 "yes" if profile.postpones_counters else "no",
                 ratifies[profile.deselect_ratifies],
                 classes(profile.algorithms),
+                "yes" if profile.has_fci else "no: the ATR tells",
             ]
             for profile in profiles
         ),

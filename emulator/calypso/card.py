@@ -196,8 +196,10 @@ class CalypsoCard(SoftwareCard[Volatile]):
         """Accept the classes that only some commands have (calypso-card §4.23)."""
         profile = self.structure.profile
         cla, ins = command.cla, command.ins
-        if ins == CalypsoIns.GET_RESPONSE and cla in _GET_RESPONSE_CLASSES:
-            return
+        if ins == CalypsoIns.GET_RESPONSE and (
+            cla in _GET_RESPONSE_CLASSES or cla in profile.stored_value_classes
+        ):
+            return  # readers ask in 00, or repeat the class of the command
         if ins in _STORED_VALUE and cla in profile.stored_value_classes:
             return
         by_name = ins == CalypsoIns.SELECT and command.p1 == _SELECT_BY_NAME

@@ -48,6 +48,7 @@ class ProfileModel(Part):
         descriptor_lid_offset: where a file descriptor has its LID.
         descriptor_shows_kif: a DF's descriptor shows the KIFs.
         signed_lc_in_digest: the digest reads Lc as a signed byte, as the reference terminal does.
+        has_fci: an FCI tells what the application is; otherwise the ATR does, for the whole card.
         commands: rows of the command table that the product has.
     """
 
@@ -66,6 +67,7 @@ class ProfileModel(Part):
     descriptor_lid_offset: Literal[20, 21]
     descriptor_shows_kif: bool
     signed_lc_in_digest: bool
+    has_fci: bool = True
     commands: tuple[str, ...]
 
     @field_validator("commands")

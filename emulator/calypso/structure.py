@@ -139,7 +139,7 @@ class Application(_Immutable):
 
     Attributes:
         lid, aid: identifiers.
-        fci: the answer to its selection.
+        fci: the answer to its selection; empty where the product has none.
         is_master: the master file (MF).
         access: condition byte of groups 0…3.
         key_levels: key index of groups 0…3.
@@ -189,6 +189,7 @@ class Profile(_Immutable):
     descriptor_shows_kif: bool
     signed_lc_in_digest: bool
     commands: frozenset[str]
+    has_fci: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +252,7 @@ def _read_application(document: dict[str, Any], profile: Profile, serial: bytes)
     return Application(
         lid=lid,
         aid=aid,
-        fci=Fci(aid, serial, startup).encode(),
+        fci=Fci(aid, serial, startup).encode() if profile.has_fci else b"",
         is_master=document["is_master"],
         access=from_hex(document["access"]),
         key_levels=from_hex(document["key_levels"]),

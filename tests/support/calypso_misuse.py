@@ -159,7 +159,9 @@ MISUSES: dict[str, tuple[Play, ...]] = {
         Play(f"{cla}C0000010", 0x6985, preset=preset)
         for preset in ("workshop", "prime-1", "prime-2", "light-classic", "basic")
         for cla in ("00", "80", "94")
-    ),
+    )
+    + tuple(Play("FAC0000003", 0x6985, preset=preset) for preset in ("prime-1", "prime-2"))
+    + (Play("FAC0000003", 0x6E00),),
     "an APDU shorter than four bytes": (Play("00", 0x6700), Play("00B201", 0x6700)),
     "Lc that does not match the length": (
         Play("00DC013C05112233", 0x6700),

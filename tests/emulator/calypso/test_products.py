@@ -43,22 +43,22 @@ def test_every_application_of_every_preset_selects_reads_and_closes_a_session(pr
 def test_the_fci_of_a_preset_says_what_its_product_is(preset: str) -> None:
     personalisation = load_preset(preset)
     products = {
-        "prime-1": ProductType.PRIME_REVISION_2,  # by its type byte; its ATR makes it revision 1
         "prime-2": ProductType.PRIME_REVISION_2,
         "prime-3": ProductType.PRIME_REVISION_3,
         "light": ProductType.LIGHT,
         "basic": ProductType.BASIC,
     }
     card = made(preset)
+    if personalisation.profile == "prime-1":
+        assert not card.structure.applications[0].fci
+        return
     for application in card.structure.applications:
         fci = Fci.parse(application.fci)
         assert fci.serial == personalisation.serial
         assert fci.startup.product_type is products[personalisation.profile]
         product = fci.startup.product_type.value
         assert product.cla in card.structure.profile.classes
-        assert product.options == ApplicationOption(card.structure.profile.options) or (
-            personalisation.profile == "prime-1"
-        )
+        assert product.options == ApplicationOption(card.structure.profile.options)
 
 
 def test_a_revision_1_card_is_told_by_its_published_atr() -> None:
@@ -69,6 +69,12 @@ def test_a_revision_1_card_is_told_by_its_published_atr() -> None:
     assert identity is not None
     assert identity.serial == card.structure.serial
     assert identity.startup == StartupInformation.parse(bytes.fromhex("030A0103200311"))
+
+
+def test_a_revision_1_card_has_no_fci_to_give() -> None:
+    peer = peer_of("prime-1")
+    assert peer.send("94CA006F00") == "6A88"
+    assert peer.ok("94CA006200") == peer.ok("94A4090002000000")
 
 
 def test_another_serial_number_comes_into_atr_fci_and_keys() -> None:
