@@ -202,19 +202,12 @@ def update_record(card: CalypsoCard, command: CommandApdu) -> bytes:
 
     A simulated counter takes the first three bytes as its value (§8.1).
     """
-    number, data = command.p1, command.data
-    file = addressed_file(card, command.p2 >> 3)
-    check_record(file, number)
-    if file.kind is _CYCLIC and number != 1:
-        raise Refusal(StatusWord.WRONG_FILE_TYPE)
-    if len(data) > file.record_size:
-        raise Refusal(StatusWord.WRONG_LENGTH)
-    card.check_access(file, _UPDATE)
+    data = command.data
+    file, offset = _modified_record(card, command, _UPDATE)
     cost = len(data) + OVERHEAD_BYTES
     if file.kind is _SIMULATED_COUNTERS:
-        replace(card, file, file.counter_offset, data[:COUNTER_SIZE], cost_bytes=cost)
-    else:
-        replace(card, file, (number - 1) * file.record_size, data, cost_bytes=cost)
+        offset, data = file.counter_offset, data[:COUNTER_SIZE]
+    replace(card, file, offset, data, cost_bytes=cost)
     return b""
 
 
@@ -230,21 +223,31 @@ def update_record(card: CalypsoCard, command: CommandApdu) -> bytes:
 )
 def write_record(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Or the first bytes of a record with the data: linear files, and record 1 of cyclic ones."""
-    number, data = command.p1, command.data
-    file = addressed_file(card, command.p2 >> 3)
-    if file.kind not in (_LINEAR, _CYCLIC):
+    file, offset = _modified_record(card, command, _WRITE_DECREASE)
+    data = ored(card, file, offset, command.data)
+    replace(card, file, offset, data, cost_bytes=len(data) + OVERHEAD_BYTES)
+    return b""
+
+
+def _modified_record(
+    card: CalypsoCard, command: CommandApdu, group: EfAccess
+) -> tuple[ElementaryFile, int]:
+    """Return the file of the record that a modification names, and where the record starts in it.
+
+    Raises:
+        Refusal: 6A82, 6986 no file; 6981 its type does not take the command, or not in this record;
+            6A83 no such record; 6700 data longer than the record; 6985, 6982 not allowed.
+    """
+    file, number = addressed_file(card, command.p2 >> 3), command.p1
+    if group is _WRITE_DECREASE and file.kind not in (_LINEAR, _CYCLIC):
         raise Refusal(StatusWord.WRONG_FILE_TYPE)
     check_record(file, number)
     if file.kind is _CYCLIC and number != 1:
         raise Refusal(StatusWord.WRONG_FILE_TYPE)
-    if len(data) > file.record_size:
+    if len(command.data) > file.record_size:
         raise Refusal(StatusWord.WRONG_LENGTH)
-    card.check_access(file, _WRITE_DECREASE)
-    offset = (number - 1) * file.record_size
-    replace(
-        card, file, offset, ored(card, file, offset, data), cost_bytes=len(data) + OVERHEAD_BYTES
-    )
-    return b""
+    card.check_access(file, group)
+    return file, (number - 1) * file.record_size
 
 
 def ored(card: CalypsoCard, file: ElementaryFile, offset: int, data: bytes) -> bytes:

@@ -128,3 +128,13 @@ def test_a_simulated_counter_is_one_counter_of_its_file(peer: Peer) -> None:
     assert peer.ok("00B201541D") == "000100"
     peer.close_ok()
     assert peer.ok("00A4090002300500")[4:14] == "0A04081D01"
+
+
+def test_an_ndef_message_of_300_bytes_is_written_and_read_without_a_session() -> None:
+    peer = peer_of("kit-regular")
+    peer.ok("00A4040007D276000085010100")
+    message = bytes(range(250)) + b"\xaa" * 50
+    peer.ok("00D68200FA" + message[:250].hex(), "00D600FA32" + message[250:].hex())
+    assert peer.ok("00B08200FA") + peer.ok("00B000FA32") == message.hex().upper()
+    assert peer.send("00D607FF021122") == "6700"
+    assert peer.send("00D681000111") == "6982", "the capability container is the issuer's"
