@@ -204,6 +204,7 @@ class PluggedBench:
         self._folder = folder
         self._seed = seed
         self._strict_t0 = strict_t0
+        self._links: list[VpcdLink] = []
         self._resources = ExitStack()
         self._files = self._resources.enter_context(ExitStack())  # closed when all cards are out
 
@@ -215,15 +216,16 @@ class PluggedBench:
             StorageError: a card file is in use, or damaged.
             ReaderError: the socket is busy, or pcscd does not take the cards.
         """
-        with uninterrupted():
-            try:
+        try:
+            with uninterrupted():
                 if self._folder is None:
                     self._plug_into_vpcd()
                 else:
                     self._serve(self._folder)
-            except BaseException:
-                self._resources.close()
-                raise
+            self._wait_for_pcscd()
+        except BaseException:  # a signal that was held back comes when the section ends
+            self._close()
+            raise
         return self
 
     def __exit__(
@@ -233,6 +235,9 @@ class PluggedBench:
         traceback: TracebackType | None,
     ) -> None:
         """Pull everything out."""
+        self._close()
+
+    def _close(self) -> None:
         with uninterrupted():
             self._resources.close()
 
@@ -253,7 +258,9 @@ class PluggedBench:
         return card_in(file, RealClock(file.clock.now_s))
 
     def _serve(self, folder: Path) -> None:
-        service = self._resources.enter_context(PcscService(folder))
+        service = PcscService(folder)
+        self._resources.callback(service.stop)
+        service.start()
         self.environment = service.environment
         for number, wanted in enumerate(self._wanted):
             slot, atr = self._slot(number, wanted)
@@ -266,14 +273,17 @@ class PluggedBench:
                 f"{len(self._wanted)} cards are wanted; vpcd has {len(PORTS)} readers: plug in fewer, or "
                 f"leave --vpcd away"
             )
-        links = []
         for number, wanted in enumerate(self._wanted):
             slot, atr = self._slot(number, wanted)
             link = VpcdLink(slot, port=PORTS[number])
-            links.append(self._resources.enter_context(link))
+            self._links.append(link)
+            self._resources.callback(link.stop)
+            link.start()
             name = VPCD_READER_NAME.format(number=number)
             self.plugged.append(Plugged(name, wanted.kind, wanted.preset, atr))
-        for link, plugged in zip(links, self.plugged, strict=True):
+
+    def _wait_for_pcscd(self) -> None:
+        for link, plugged in zip(self._links, self.plugged, strict=False):
             if not link.wait_until_plugged(PLUG_TIMEOUT_S):
                 host, port = link.address
                 raise ReaderError(

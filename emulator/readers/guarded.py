@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, TypeVar
 
 from cardbench.protocol.errors import ReaderError
+from cardbench.protocol.pcsc import ATR_SIZE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +37,18 @@ class GuardedSlot:
         self.watch = slot.watch
 
     def power_on(self) -> bytes:
-        """As `Slot.power_on`."""
-        return self._ask(self._slot.power_on)
+        """As `Slot.power_on`; what cannot be an ATR counts as none."""
+        return self._checked(self._ask(self._slot.power_on))
 
     def reset(self) -> bytes:
-        """As `Slot.reset`."""
-        return self._ask(self._slot.reset)
+        """As `Slot.reset`; what cannot be an ATR counts as none."""
+        return self._checked(self._ask(self._slot.reset))
+
+    def _checked(self, atr: bytes) -> bytes:
+        if 0 < len(atr) <= ATR_SIZE_BYTES:
+            return atr
+        _LOG.error("%s: an ATR of %d bytes; it has 1 to %d", self.name, len(atr), ATR_SIZE_BYTES)
+        raise ReaderError(f"{self.name}: an ATR of {len(atr)} bytes")
 
     def power_off(self) -> None:
         """As `Slot.power_off`; a card that fails at it has no power either."""

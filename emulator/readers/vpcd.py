@@ -124,6 +124,8 @@ class VpcdLink:
             self._start()
 
     def _start(self) -> None:
+        self._stopping = False
+        self._atr_changes = -1
         if self._is_listening:
             # Bound at once, so that a taken port is told here; it accepts only while a card is in.
             self._listener = self._bind()
@@ -149,7 +151,11 @@ class VpcdLink:
         self._slot.power_off()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # a signal that was held back comes when all is there
+            self.stop()
+            raise
         return self
 
     def __exit__(
@@ -197,6 +203,9 @@ class VpcdLink:
                 self._news.wait(ABSENCE_S)
             elif self._plugged.is_set():
                 retry_s = _FIRST_RETRY_S
+            elif self._listener is None:  # somebody takes calls, and hangs up: not vpcd
+                self._news.wait(retry_s)
+                retry_s = min(2 * retry_s, _LAST_RETRY_S)
             self._plugged.clear()
 
     def _has_card(self) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from cardbench.emulator.readers.in_process import CardSlot
 from cardbench.emulator.readers.pcsclite import SOCKET_VARIABLE, PcscService
+from cardbench.emulator.readers.uninterrupted import uninterrupted
 from cardbench.scenarios.backends import Backend, BackendOptions, Place, Seat
 from cardbench.scenarios.backends.strict import published
 from cardbench.terminal.readers.pcsc import PcscReader
@@ -53,7 +54,9 @@ class RootlessBackend(Backend):
             ReaderError: pyscard is missing, or the service cannot start.
         """
         del sleep  # a PC/SC client is another program: it waits in real time
-        service = self._resources.enter_context(PcscService(private_folder()))
+        service = PcscService(private_folder())
+        self._resources.callback(service.stop)
+        service.start()
         os.environ[SOCKET_VARIABLE] = str(service.socket_path)
         places = []
         for seat in seats:
@@ -66,5 +69,6 @@ class RootlessBackend(Backend):
         return places
 
     def close(self) -> None:
-        """Close the readers, pull the cards out, stop the service."""
-        self._resources.close()
+        """Close the readers, pull the cards out, stop the service; no signal leaves it half done."""
+        with uninterrupted():
+            self._resources.close()

@@ -99,7 +99,8 @@ class VpcdBackend(Backend):
         for seat, name, port in zip(seats, names, PORTS, strict=False):
             slot = CardSlot(f"cardbench {seat.role}")
             link = VpcdLink(published(slot, seat, self._options), port=port)
-            self._resources.enter_context(link)
+            self._resources.callback(link.stop)
+            link.start()
             self._resources.callback(slot.remove)
             reader = PcscReader(name, is_contactless=seat.is_contactless)
             self._resources.callback(reader.close)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -27,6 +27,7 @@ from cardbench.terminal.readers.plugins import plugin_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
     from cardbench.terminal.readers.pcsc import ReaderView
 
@@ -178,28 +179,48 @@ def run_program(
         tempfile.TemporaryDirectory(prefix="cardbench-") as place,
         PluggedBench(presets, folder=Path(place), seed=_drawn(seed), strict_t0=strict_t0) as bench,
     ):
-        try:
-            program = subprocess.Popen(command, env=os.environ | bench.environment)
-        except FileNotFoundError:
-            print(f"cardbench: {command[0]}: no such program", file=sys.stderr)
-            return NOT_FOUND
-        except OSError as error:
-            print(f"cardbench: {command[0]}: {error.strerror}", file=sys.stderr)
-            return NOT_EXECUTABLE
-        return _wait_for(program)
+        signals = _ProgramsSignals()
+        with signals:
+            try:
+                program = subprocess.Popen(command, env=os.environ | bench.environment)
+            except FileNotFoundError:
+                print(f"cardbench: {command[0]}: no such program", file=sys.stderr)
+                return NOT_FOUND
+            except OSError as error:
+                print(f"cardbench: {command[0]}: {error.strerror}", file=sys.stderr)
+                return NOT_EXECUTABLE
+            signals.hand_to(program)
+            status = program.wait()
+            return 128 - status if status < 0 else status
 
 
-def _wait_for(program: subprocess.Popen[bytes]) -> int:
-    """Wait for the program's end; a signal that we get in between is the program's."""
-    before = {
-        number: signal.signal(number, lambda got, _frame: program.send_signal(got))
-        for number in (signal.SIGTERM, signal.SIGHUP)
-    }
-    # Ctrl-C reaches the whole foreground group, the program too.
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda _got, _frame: None)
-    try:
-        status = program.wait()
-    finally:
-        for number, handler in before.items():
+class _ProgramsSignals:
+    """While the block lasts, signals that we get are the program's: those that came before it too."""
+
+    def __init__(self) -> None:
+        self._program: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if (
+                signal.getsignal(number) is not signal.SIG_IGN
+            ):  # else the program ignores it as well
+                self._before[number] = signal.signal(number, self._take)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
-    return 128 - status if status < 0 else status
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        if self._program is None:
+            self._early.append(number)
+        elif number != signal.SIGINT:  # Ctrl-C reaches the whole foreground group, the program too
+            self._program.send_signal(number)
+
+    def hand_to(self, program: subprocess.Popen[bytes]) -> None:
+        """Say which program it is."""
+        self._program = program
+        for number in self._early:
+            program.send_signal(number)

@@ -16,12 +16,16 @@ import pytest
 
 from cardbench.scenarios import plugged
 from cardbench.scenarios.cli import main
+from cardbench.scenarios.cli.pcsc import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pcsc_machine import Pcscd
     from tests.pcsc.conftest import User
+
+    from cardbench.emulator.chassis import Clock, Entropy
+    from cardbench.protocol.link import Card
 
 pytestmark = [pytest.mark.pcsc, pytest.mark.slow]
 
@@ -403,3 +407,32 @@ def test_a_signal_at_any_moment_leaves_nothing(
             assert process.returncode == 128 + number
             assert "cardbench: " in told
             assert "Traceback" not in told
+
+
+def test_a_signal_while_cards_are_plugged_in_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is held back until all is there; then all is taken away again."""
+
+    def card(preset: str, entropy: Entropy, clock: Clock) -> Card:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return kinds[0].make(preset, entropy, clock)
+
+    kinds = plugged.KINDS
+    monkeypatch.setattr(plugged, "KINDS", (kinds[0]._replace(make=card), *kinds[1:]))
+    with pytest.raises(SystemExit, match="143"):
+        main(["up", "card:bench", "--folder", str(tmp_path / "run")])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_comes_before_the_program_is_the_programs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = subprocess.Popen
+
+    def interrupted(command: list[str], *, env: dict[str, str]) -> subprocess.Popen[bytes]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return start(command, env=env)
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    assert run_program(["sleep", "30"], ["card:bench"], strict_t0=False, seed=1) == 143

@@ -146,18 +146,28 @@ class PublishedReader:
         self._encoded = None
         self._on_change(event)
 
-    def withdraw(self) -> None:
-        """Take the reader away; its handles answer INVALID_VALUE from now on."""
+    def withdraw(self, patience_s: float = -1) -> None:
+        """Take the reader away; its handles answer INVALID_VALUE from now on.
+
+        Args:
+            patience_s: how long to wait for a card that is still at work, in seconds; a card that takes
+                longer keeps its power. Without it, as long as it takes.
+        """
         self._unwatch()
-        with self._contacts, self._monitor:
-            self.is_gone = True
-            self.handles.clear()
-            self._holder = None
-            self._holds = 0
-            self.power_down_at_s = None
-            self._monitor.notify_all()
-        with self._contacts:
-            self._slot.power_off()
+        is_idle = self._contacts.acquire(timeout=patience_s)
+        try:
+            with self._monitor:
+                self.is_gone = True
+                self.handles.clear()
+                self._holder = None
+                self._holds = 0
+                self.power_down_at_s = None
+                self._monitor.notify_all()
+            if is_idle:
+                self._slot.power_off()
+        finally:
+            if is_idle:
+                self._contacts.release()
 
     # The slot's news
 
@@ -297,7 +307,11 @@ class PublishedReader:
                 self._wait_for_holder(check_client)
             with self._contacts:
                 if self._holder is None:
-                    return self._connect(share, preferred, make_handle)
+                    connected = self._connect(share, preferred, make_handle)
+                    with self._monitor:
+                        if not self.handles and self.power_down_at_s is None:
+                            self._start_power_down_clock()  # it was powered for nobody
+                    return connected
 
     def _connect(
         self, share: int, preferred: int, make_handle: Callable[[PublishedReader], Handle]
@@ -468,8 +482,10 @@ class PublishedReader:
             if disposition == Disposition.UNPOWER:
                 self._powered = False
                 self._protocol = CardProtocol.UNDEFINED
-                if self._status & ReaderStatus.PRESENT:
-                    self._status = CARD_UNPOWERED
+                if self._atr and self._status & ReaderStatus.PRESENT:
+                    self._status = (
+                        CARD_UNPOWERED  # a mute card stays mute: clients wait for its ATR
+                    )
             self._sharing = 0 if self._sharing == _EXCLUSIVE else self._sharing - 1
             if not self._sharing:
                 self._start_power_down_clock()

@@ -26,7 +26,6 @@ import logging
 import os
 import secrets
 import socket
-import stat
 import threading
 import time
 from contextlib import suppress
@@ -102,7 +101,7 @@ class PcscService:
     # Life
 
     def start(self) -> None:
-        """Listen.
+        """Listen; a stopped service may be started again, without its readers.
 
         Raises:
             UsageError: the path is too long for a socket.
@@ -116,6 +115,7 @@ class PcscService:
                 f"{SOCKET_PATH_SIZE_MAX}: choose a shorter folder"
             )
         with uninterrupted():
+            self._stopping.clear()
             try:
                 self._take_folder()
                 try:
@@ -135,8 +135,8 @@ class PcscService:
             self.folder.mkdir(mode=0o700, parents=True)
             self._made_folder = True
         except FileExistsError:
-            about = self.folder.stat()
-            if about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077:
+            about, link = self.folder.stat(), self.folder.lstat()
+            if {about.st_uid, link.st_uid} != {os.geteuid()} or about.st_mode & 0o077:
                 raise ReaderError(
                     f"{self.folder}: not this user's alone; choose another folder, or chmod 700"
                 ) from None
@@ -206,11 +206,18 @@ class PcscService:
         listener.close()
         for reader in self._slots:
             if reader is not None:
-                reader.withdraw()
+                reader.withdraw(patience_s=max(0.0, give_up_at_s - time.monotonic()))
+        self._slots = [None] * messages.SLOT_COUNT
+        self._states = None
+        self._threads.clear()
         self._leave_folder()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # a signal that was held back comes when all is there
+            self.stop()
+            raise
         return self
 
     def __exit__(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OK = 0
 INSUFFICIENT_BUFFER = 0x80100008
+PROTO_MISMATCH = 0x8010000F
 NOT_TRANSACTED = 0x80100016
 UNSUPPORTED_FEATURE = 0x8010001F
 
@@ -159,6 +160,24 @@ def test_an_unused_card_loses_its_power_and_still_shows(
         assert (counter, status, sharing, atr, protocol) == (1, 0x34, 0, card.atr(), 0)
         handle = client.connected()
         assert client.transmit(handle, bytes(4))[1].hex() == "019000"  # it began anew
+        client.close()
+
+
+def test_a_card_that_was_powered_for_nobody_loses_its_power_again(
+    folder: Path,
+    slot: CardSlot,
+    card: ScriptedCard,
+    new_client_of: Callable[[PcscService], RawClient],
+) -> None:
+    card.answer_to_reset = bytes.fromhex("3B00")
+    slot.insert(card)
+    with PcscService(folder / "quick", power_down_s=0.02) as service:
+        service.add_reader(slot)
+        until(lambda: not card.is_powered)
+        client = new_client_of(service)
+        assert client.connect(protocols=2)[0] == PROTO_MISMATCH
+        assert card.power_ups
+        until(lambda: not card.is_powered)
         client.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import socket
 import stat
 import struct
@@ -22,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardbench.emulator.readers.pcsclite import PcscService, ServiceBusy
+from cardbench.emulator.readers.pcsclite import service as service_module
 from cardbench.protocol.errors import ReaderError, UsageError
 
 if TYPE_CHECKING:
@@ -66,6 +68,20 @@ def test_a_folder_open_to_others_is_refused(folder: Path) -> None:
     folder.chmod(0o755)
     with pytest.raises(ReaderError, match="not this user's alone"):
         PcscService(folder).start()
+
+
+def test_a_link_that_somebody_else_made_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "mine").mkdir(mode=0o700)
+    (folder / "link").symlink_to(folder / "mine")
+    with PcscService(folder / "link"):
+        pass
+    about = os.lstat(folder / "link")
+    theirs = os.stat_result((*about[:4], about.st_uid + 1, *about[5:]))
+    monkeypatch.setattr(Path, "lstat", lambda _path: theirs)
+    with pytest.raises(ReaderError, match="not this user's alone"):
+        PcscService(folder / "link").start()
 
 
 def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
@@ -139,6 +155,63 @@ def test_stopping_lets_go_of_every_client_and_every_wait(
         client.drain()
         client.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("pcsc")]
+
+
+class Interrupted(PcscService):
+    """A service that a signal reaches while it starts."""
+
+    def _listen(self) -> None:
+        super()._listen()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_while_a_service_starts_leaves_nothing(
+    folder: Path, stopping_signal: type[BaseException]
+) -> None:
+    with pytest.raises(stopping_signal), Interrupted(folder / "run"):
+        raise AssertionError
+    assert list(folder.iterdir()) == []
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("pcsc")]
+
+
+def test_a_stopped_service_can_be_started_again(
+    folder: Path, slot: CardSlot, new_client_of: Callable[[PcscService], RawClient]
+) -> None:
+    service = PcscService(folder / "run")
+    for _ in range(2):
+        with service:
+            assert service.reader_names == []
+            service.add_reader(slot)
+            client = new_client_of(service)
+            assert client.connect()[0] == OK
+            client.close()
+    assert list(folder.iterdir()) == []
+
+
+def test_stopping_does_not_wait_for_a_card_that_takes_its_time(
+    folder: Path,
+    slot: CardSlot,
+    card: ScriptedCard,
+    new_client_of: Callable[[PcscService], RawClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service_module, "_STOP_TIMEOUT_S", 0.05)
+    is_working, may_answer = threading.Event(), threading.Event()
+    slot._sleep = lambda _seconds: (is_working.set(), may_answer.wait())
+    card.delay_s = 3600
+    service = PcscService(folder / "run")
+    service.start()
+    service.add_reader(slot)
+    client = new_client_of(service)
+    client.send_transmit(client.connected(), bytes(4))
+    assert is_working.wait(5)
+    (serving,) = [thread for thread in threading.enumerate() if thread.name == "pcsc-client"]
+    service.stop()
+    assert list(folder.iterdir()) == []
+    may_answer.set()
+    serving.join(5)
+    assert not serving.is_alive()
+    client.close()
 
 
 # Limits

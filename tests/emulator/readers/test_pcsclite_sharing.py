@@ -100,6 +100,15 @@ def test_a_mute_card_is_unpowered(
     assert state_of(client)[2] == READY
 
 
+@pytest.mark.parametrize("atr", [b"", b"\x3b" + bytes(33)])
+def test_a_card_whose_atr_is_none_is_mute(
+    client: RawClient, slot: CardSlot, new_card: type[ScriptedCard], atr: bytes
+) -> None:
+    slot.insert(new_card(atr))
+    assert state_of(client)[2:5] == (MUTE, 0, b"")
+    assert client.connect()[0] == UNPOWERED_CARD
+
+
 def test_exclusive_keeps_others_out_and_waits_for_none(
     client: RawClient, new_client: Callable[..., RawClient]
 ) -> None:
@@ -284,6 +293,15 @@ def test_a_reset_that_the_card_does_not_answer_makes_it_mute(
     assert client.reconnect(handle, LEAVE)[0] == UNRESPONSIVE_CARD
     card.is_mute = False
     assert client.reconnect(handle, RESET)[0] == OK
+
+
+def test_a_mute_card_that_is_unpowered_stays_mute(client: RawClient, card: ScriptedCard) -> None:
+    """A client waits for the ATR of a card that is published without one, unless it is mute."""
+    handle = client.connected()
+    card.is_mute = True
+    assert client.reconnect(handle, RESET)[0] == UNRESPONSIVE_CARD
+    assert client.disconnect(handle, UNPOWER) == OK
+    assert state_of(client)[2:5] == (MUTE, 0, b"")
 
 
 def test_a_mute_reset_at_a_transactions_end_says_that_the_card_did_not_answer(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import threading
 import time
@@ -289,6 +291,54 @@ def test_a_reader_that_is_away_is_looked_for_less_and_less_but_twice_a_second(
     with link:
         assert news.has_seen_enough.wait(5)
     assert news.waits_s[:10] == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5, 0.5, 0.5, 0.5]
+
+
+def test_somebody_who_takes_calls_and_hangs_up_is_called_less_and_less(
+    slot: CardSlot, listener: Listener
+) -> None:
+    link = VpcdLink(slot, port=listener.port)
+    link._news = news = Impatient()
+    with link:
+        for _ in range(10):
+            listener.accept().link.close()
+        assert news.has_seen_enough.wait(5)
+    assert news.waits_s[:10] == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5, 0.5, 0.5, 0.5]
+
+
+def test_a_stopped_link_can_be_started_again(
+    slot: CardSlot, card: ScriptedCard, listener: Listener
+) -> None:
+    link = VpcdLink(slot, port=listener.port)
+    for _ in range(2):
+        with link, closing(reader := listener.accept()):
+            assert reader.ask(ATR) == card.atr()
+
+
+class Interrupted(VpcdLink):
+    """A link that a signal reaches while it starts."""
+
+    def _start(self) -> None:
+        super()._start()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_while_a_link_starts_leaves_none(
+    slot: CardSlot, listener: Listener, stopping_signal: type[BaseException]
+) -> None:
+    with pytest.raises(stopping_signal), Interrupted(slot, port=listener.port):
+        raise AssertionError
+    assert not [thread for thread in threading.enumerate() if thread.name == "vpcd-link"]
+
+
+@pytest.mark.parametrize("atr", [b"", b"\x3b" + bytes(33)])
+def test_a_card_whose_atr_is_none_is_not_shown(
+    listener: Listener, slot: CardSlot, new_card: type[ScriptedCard], atr: bytes
+) -> None:
+    slot.insert(new_card(atr))
+    with VpcdLink(slot, port=listener.port):
+        listener.socket.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            listener.accept()
 
 
 class FakeSocket:
