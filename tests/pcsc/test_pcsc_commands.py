@@ -318,13 +318,13 @@ def test_a_folder_of_others_is_refused(cardbench: Callable[..., Done], ordinary:
     [
         (
             ("up", "nonesuch"),
-            ("no preset 'nonesuch'", "card:bench", "sam:bench", "javacard:wallet"),
+            ("no preset and no card file 'nonesuch'", "card:bench", "sam:bench", "javacard:wallet"),
         ),
-        (("up", "card:nonesuch"), ("no preset 'card:nonesuch'",)),
+        (("up", "card:nonesuch"), ("no preset and no card file 'card:nonesuch'",)),
         (("up", "--vpcd", "--folder", "x"), ("--folder is for a service of your own",)),
         (("up", "--vpcd", "bench", "bench", "bench"), ("3 cards are wanted; vpcd has 2 readers",)),
         (("up", *["bench"] * 16), ("15 readers are there already",)),
-        (("pcsc", "--plug", "nonesuch", "--", "true"), ("no preset 'nonesuch'",)),
+        (("pcsc", "--plug", "nonesuch", "--", "true"), ("no preset and no card file 'nonesuch'",)),
     ],
 )
 def test_a_wrong_wish_is_told(
