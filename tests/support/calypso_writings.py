@@ -20,6 +20,7 @@ from support.calypso_cases.steps import (
     new_key,
     new_pin,
     sv,
+    written,
 )
 from support.calypso_workshop import made
 
@@ -75,13 +76,17 @@ class Writing(NamedTuple):
         return f"{self.product.name}: {self.row}, {self.how}"
 
 
+def _in_class(peer: Peer, command: Command) -> str:
+    """Write a command in the class of the product."""
+    text = written(peer, command)
+    return f"{peer.cla:02X}{text[2:]}" if text.startswith("00") else text
+
+
 def _send(command: Command) -> Step:
-    """Send a command in the class of the product; the card must not refuse to know it."""
+    """Send a command, which the card must not refuse to know."""
 
     def send(peer: Peer) -> None:
-        text = command if isinstance(command, str) else command(peer)
-        if peer.cla and text.startswith("00"):
-            text = f"{peer.cla:02X}{text[2:]}"
+        text = _in_class(peer, command)
         answer = peer.send(text)
         assert answer[-4:-2] not in ("6B", "6D", "6E"), f"{text} was answered {answer}"
 
@@ -90,9 +95,7 @@ def _send(command: Command) -> Step:
 
 def _ok(command: Command) -> Step:
     def send(peer: Peer) -> None:
-        text = command if isinstance(command, str) else command(peer)
-        if peer.cla and text.startswith("00"):
-            text = f"{peer.cla:02X}{text[2:]}"
+        text = _in_class(peer, command)
         answer = peer.send(text)
         assert answer[-4:] in ("9000", "6200"), f"{text} was answered {answer}"
 

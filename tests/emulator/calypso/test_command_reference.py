@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from calypso_products import NEVER_GIVEN
 from support.calypso_cases import CASES, run
-from support.calypso_cases.steps import card_of_peer
+from support.calypso_cases.steps import card_of_peer, session, situated
 from support.calypso_sheet import BY_MISUSE, INDEX, STATUS_WORDS, Answers, Example, IndexRow
-from support.calypso_workshop import peer_of
 
 from cardbench.emulator.calypso.state import SessionMode
 from cardbench.emulator.calypso.table import COMMANDS
@@ -28,13 +27,7 @@ NOT_INDEXED = {"Select Application", "Get Response"}
 
 def prepared(example: Example, *, in_session: bool = False) -> tuple[Peer, str]:
     """Get a card ready, in a session if asked; return the command to send."""
-    peer = peer_of(example.preset)
-    if in_session and not example.opens:
-        peer.open(3)
-    for step in example.given:
-        step(peer)
-    command = example.command if isinstance(example.command, str) else example.command(peer)
-    return peer, command.replace(" ", "")
+    return situated(example, *((session(),) if in_session and not example.opens else ()))
 
 
 def played(example: Example, *, in_session: bool = False) -> tuple[Peer, str, str]:

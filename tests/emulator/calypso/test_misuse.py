@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pytest
 from support.calypso_cases.case import MAY_CHANGE_WHEN_REFUSED
-from support.calypso_cases.steps import card_of_peer, invalid
+from support.calypso_cases.steps import card_of_peer, invalid, situated
 from support.calypso_misuse import MISUSES, Play, is_over
 from support.calypso_workshop import peer_of
 
@@ -24,11 +24,8 @@ SUCCESS = (0x90, 0x62)
 
 @pytest.mark.parametrize("play", PLAYS)
 def test_a_misuse_is_answered_as_the_sheet_says(play: Play) -> None:
-    peer = peer_of(play.preset)
+    peer, command = situated(play)
     card = card_of_peer(peer)
-    for step in play.given:
-        step(peer)
-    command = play.command if isinstance(play.command, str) else play.command(peer)
     before, running = card.memory.objects(), card.volatile.session
     provisional = dict(running.changes) if running else {}
     verified, file = card.volatile.pin_verified, card.volatile.file

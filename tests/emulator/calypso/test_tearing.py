@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.calypso_cases import CASES
-from support.calypso_cases.steps import card_of_peer
+from support.calypso_cases.steps import card_of_peer, situated
 from support.calypso_workshop import peer_of
 from support.calypso_writings import PRODUCTS, WRITINGS, Product, Writing
 
@@ -139,10 +139,7 @@ def test_every_command_that_writes_is_cut() -> None:
     """Which ones write is seen in the catalogue of cases, not said."""
     cut = {writing.row for writing in WRITINGS}
     for case in CASES:
-        peer = peer_of(case.preset)
-        for step in case.given:
-            step(peer)
-        command = case.command if isinstance(case.command, str) else case.command(peer)
+        peer, command = situated(case)
         card = card_of_peer(peer)
         ratifies = card.volatile.awaits_ratification
         writes = card.memory.writes

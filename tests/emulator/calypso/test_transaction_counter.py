@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.calypso_cases import CASES
-from support.calypso_cases.steps import card_of_peer, exhausted
-from support.calypso_workshop import peer_of
+from support.calypso_cases.steps import card_of_peer, exhausted, situated
 
 from cardbench.emulator.calypso.structure import PIN_TRIES_KEY, TRANSACTION_COUNTER_KEY
 from cardbench.emulator.calypso.table import COMMANDS
@@ -31,11 +30,8 @@ ROWS = sorted({case.row for case in CASES})
 
 def counted(case: Case) -> tuple[int, int, int]:
     """Play a case; return the status word, by how much the counter went down, and the tries before."""
-    peer = peer_of(case.preset)
+    peer, command = situated(case)
     card = card_of_peer(peer)
-    for step in case.given:
-        step(peer)
-    command = case.command if isinstance(case.command, str) else case.command(peer)
     before, tries = card.memory[TRANSACTION_COUNTER_KEY], card.memory[PIN_TRIES_KEY]
     sw = int(peer.send(command)[-4:], 16)
     return sw, before - card.memory[TRANSACTION_COUNTER_KEY], tries  # type: ignore[operator,return-value]

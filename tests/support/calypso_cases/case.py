@@ -7,8 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from support.calypso_cases.steps import Command, Step, buffer_full, card_of_peer, invalid, session
-from support.calypso_workshop import peer_of
+from support.calypso_cases.steps import (
+    Command,
+    Step,
+    buffer_full,
+    card_of_peer,
+    invalid,
+    session,
+    situated,
+)
 
 from cardbench.emulator.calypso.structure import (
     PIN_TRIES_KEY,
@@ -50,11 +57,8 @@ MAY_CHANGE_WHEN_REFUSED = frozenset((TRANSACTION_COUNTER_KEY, PIN_TRIES_KEY, rat
 
 def run(case: Case) -> None:
     """Play a case; check row, status word, data, and that a refusal changed nothing."""
-    peer = peer_of(case.preset)
+    peer, command = situated(case)
     card = card_of_peer(peer)
-    for step in case.given:
-        step(peer)
-    command = case.command if isinstance(case.command, str) else case.command(peer)
     before = card.memory.objects()
     session = card.volatile.session
     provisional = dict(session.changes) if session else {}

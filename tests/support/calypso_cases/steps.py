@@ -6,9 +6,10 @@ Source: calypso-card §4.11 to §4.19, §6.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from support.calypso_peer import Peer
+from support.calypso_workshop import peer_of
 
 from cardbench.emulator.calypso.structure import (
     PIN_TRIES_KEY,
@@ -28,6 +29,32 @@ Command: TypeAlias = str | Callable[[Peer], str]
 
 def card_of_peer(peer: Peer) -> CalypsoCard:
     return peer.card  # type: ignore[return-value]  # the peers of these tests have ours
+
+
+class Situation(Protocol):
+    """A command, the card that it is for and what happens before: a case, an example, a misuse."""
+
+    @property
+    def preset(self) -> str: ...
+
+    @property
+    def given(self) -> tuple[Step, ...]: ...
+
+    @property
+    def command(self) -> Command: ...
+
+
+def situated(situation: Situation, *before: Step) -> tuple[Peer, str]:
+    """Get a card into a situation; return it with the command to send, in hexadecimal."""
+    peer = peer_of(situation.preset)
+    for step in (*before, *situation.given):
+        step(peer)
+    return peer, written(peer, situation.command)
+
+
+def written(peer: Peer, command: Command) -> str:
+    """Return a command in hexadecimal, made now if it has to be."""
+    return (command if isinstance(command, str) else command(peer)).replace(" ", "")
 
 
 def session(key_index: int = 3, mode: str = "regular") -> Step:
