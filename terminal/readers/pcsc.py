@@ -8,8 +8,10 @@ Rules
 * A card is reached by T=1 where it offers that, else by T=0 with the T=0 mapping of `t0`.
 * Closing the channel takes the card's power: the next one finds the card fresh.
 * A card that another program reset is lost, as one that was pulled: its session is gone.
-* Waiting uses a context of its own, because PC/SC lets one call at a time into a context: so one thread
-  may wait for cards while another uses the card; otherwise a reader belongs to one thread at a time.
+* Waiting and looking use contexts of their own, because PC/SC lets one call at a time into a context: so
+  one thread may watch for cards, and close the channel when the card leaves, while another uses the card.
+  The other's command then ends in `CardRemoved`, or in `CardNotPresent` if it did not reach the card.
+  Otherwise a reader belongs to one thread at a time.
 
 Source: pcsc; pcsclite-protocol §4 to §7; terminal-api §7.
 """
@@ -244,6 +246,7 @@ class PcscReader:
     ) -> None:
         self._scard = _thin_layer()
         self._context = _Context(self._scard)
+        self._look_context = _Context(self._scard)
         self._watch_context = _Context(self._scard)
         self._share = int(share)
         self._protocols = int(protocols)
@@ -256,6 +259,8 @@ class PcscReader:
         self._counter: int | None = None
         self._is_present = False
         self._counting = threading.Lock()
+        self._looking = threading.Lock()
+        self._using = threading.RLock()
         try:
             self.name = find_reader(pattern, self._context.reader_names())
         except BaseException:
@@ -277,6 +282,7 @@ class PcscReader:
         """Close the channel and leave PC/SC; the reader can still be used, it begins anew."""
         self.disconnect()
         self._context.drop()
+        self._look_context.drop()
         self._watch_context.drop()
 
     @property
@@ -338,7 +344,8 @@ class PcscReader:
 
     def state(self) -> SlotState:
         """Presence and number of changes."""
-        state = self._ask_state(self._context, _STATE_UNAWARE, 0)
+        with self._looking:
+            state = self._ask_state(self._look_context, _STATE_UNAWARE, 0)
         assert state is not None  # "unaware" is answered at once
         return self._count(state)
 
@@ -365,24 +372,25 @@ class PcscReader:
         Raises:
             CardNotPresent, CardMute, ReaderNotFound, ReaderError.
         """
-        if self._card is not None:
-            if self._scard.SCardStatus(self._card)[0] == ReturnCode.SUCCESS:
-                return self._atr
-            self._leave(Disposition.LEAVE)
-        code, card, active = self._connect()
-        if code in _NO_SERVICE:  # it may have been restarted since the context was made
-            self._context.drop()
+        with self._using:
+            if self._card is not None:
+                if self._scard.SCardStatus(self._card)[0] == ReturnCode.SUCCESS:
+                    return self._atr
+                self._leave(Disposition.LEAVE)
             code, card, active = self._connect()
-        if code:
-            raise _error(code, self.name)
-        self._card = card
-        self._use_protocol(active)
-        try:
-            self._atr = self._read_atr()
-        except ReaderError:
-            self._leave(Disposition.LEAVE)
-            raise
-        return self._atr
+            if code in _NO_SERVICE:  # it may have been restarted since the context was made
+                self._context.drop()
+                code, card, active = self._connect()
+            if code:
+                raise _error(code, self.name)
+            self._card = card
+            self._use_protocol(active)
+            try:
+                self._atr = self._read_atr()
+            except ReaderError:
+                self._leave(Disposition.LEAVE)
+                raise
+            return self._atr
 
     def _connect(self) -> tuple[int, int, int]:
         code, card, active = self._scard.SCardConnect(
@@ -415,28 +423,31 @@ class PcscReader:
             CardRemoved: the card went, lost its power or was reset by another program.
             ReaderError: anything else that PC/SC answers.
         """
-        if self._card is None:
-            raise CardNotPresent(f"{self.name}: not connected")
-        if self._active is CardProtocol.T0:
-            return exchange_t0(self._transmit, command)
-        return self._transmit(command)
+        with self._using:
+            if self._card is None:
+                raise CardNotPresent(f"{self.name}: not connected")
+            if self._active is CardProtocol.T0:
+                return exchange_t0(self._transmit, command)
+            return self._transmit(command)
 
     def reset(self) -> bytes:
         """Warm-reset the card and return the ATR; opens the channel if it is closed."""
-        if self._card is None:
-            return self.connect()
-        code, active = self._scard.SCardReconnect(
-            self._card, self._share, self._protocols, Disposition.RESET
-        )
-        if code:
-            raise _error(code & 0xFFFFFFFF, self.name)
-        self._use_protocol(active)
-        self._atr = self._read_atr()
-        return self._atr
+        with self._using:
+            if self._card is None:
+                return self.connect()
+            code, active = self._scard.SCardReconnect(
+                self._card, self._share, self._protocols, Disposition.RESET
+            )
+            if code:
+                raise _error(code & 0xFFFFFFFF, self.name)
+            self._use_protocol(active)
+            self._atr = self._read_atr()
+            return self._atr
 
     def disconnect(self) -> None:
         """Close the channel and take the card's power; harmless when closed."""
-        self._leave(Disposition.UNPOWER)
+        with self._using:
+            self._leave(Disposition.UNPOWER)
 
     def _leave(self, disposition: Disposition) -> None:
         card, self._card = self._card, None

@@ -22,6 +22,11 @@ import pytest
 from pcsc_machine import PATH, Pcscd, machine_lock, missing_packages
 from support.scripted_card import ScriptedCard
 
+from cardbench.emulator.readers.in_process import CardSlot
+from cardbench.emulator.readers.pcsclite import SOCKET_VARIABLE, PcscService
+from cardbench.scenarios.backends.rootless import private_folder
+from cardbench.terminal.readers.pcsc import PcscReader
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -57,6 +62,30 @@ def new_card() -> type[ScriptedCard]:
 @pytest.fixture(scope="session")
 def need() -> Callable[..., None]:
     return require
+
+
+@pytest.fixture
+def service(need: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterator[PcscService]:
+    """A service where this process's libpcsclite looks; one path for all, for it looks once."""
+    need("pyscard")
+    service = PcscService(private_folder(), power_down_s=60)
+    monkeypatch.setenv(SOCKET_VARIABLE, str(service.socket_path))
+    with service:
+        yield service
+
+
+@pytest.fixture
+def slot(service: PcscService, card: ScriptedCard) -> CardSlot:
+    slot = CardSlot("Test card")
+    slot.insert(card)
+    service.add_reader(slot)
+    return slot
+
+
+@pytest.fixture
+def reader(slot: CardSlot) -> Iterator[PcscReader]:
+    with PcscReader(slot.name) as reader:
+        yield reader
 
 
 class User:

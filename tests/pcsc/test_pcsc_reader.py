@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cardbench.emulator.readers.in_process import CardSlot
-from cardbench.emulator.readers.pcsclite import SOCKET_VARIABLE, PcscService
+from cardbench.emulator.readers.pcsclite import PcscService
 from cardbench.emulator.readers.t0 import T0Slot
 from cardbench.protocol.errors import (
     CardMute,
@@ -25,37 +25,12 @@ from cardbench.terminal.readers.pcsc import PcscReader, find_reader, list_reader
 from cardbench.terminal.readers.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from support.scripted_card import ScriptedCard
+
 
 pytestmark = [pytest.mark.pcsc]
 
 T0_ATR = bytes.fromhex("3B3F9600805A4880C120501711223344829000")
-
-
-@pytest.fixture
-def service(need: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterator[PcscService]:
-    """A service where this process's libpcsclite looks; one path for all, for it looks once."""
-    need("pyscard")
-    service = PcscService(private_folder(), power_down_s=60)
-    monkeypatch.setenv(SOCKET_VARIABLE, str(service.socket_path))
-    with service:
-        yield service
-
-
-@pytest.fixture
-def slot(service: PcscService, card: ScriptedCard) -> CardSlot:
-    slot = CardSlot("Test card")
-    slot.insert(card)
-    service.add_reader(slot)
-    return slot
-
-
-@pytest.fixture
-def reader(slot: CardSlot) -> Iterator[PcscReader]:
-    with PcscReader(slot.name) as reader:
-        yield reader
 
 
 # Choosing
