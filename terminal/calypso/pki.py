@@ -293,9 +293,7 @@ class SecurePkiModeTransactionManager(TransactionManager):
         if any(isinstance(command, OpenPkiSession) for command in block):
             self._may_be_open = True
         try:
-            responses: Sequence[bytes] = self.channel.transmit(
-                block, channel_control, digested=self._may_be_open, observer=self.journal
-            )
+            responses = self._transmit(block, channel_control, digested=self._may_be_open)
         except (CardError, ReaderError, ProtocolError) as error:
             responses = error.responses[:-1] if isinstance(error, CardError) else error.responses
             self._take_all(block, responses)
@@ -354,9 +352,7 @@ class SecurePkiModeTransactionManager(TransactionManager):
         has_committed = False
         if self._may_be_open and link_is_up and self.channel.is_open:
             with contextlib.suppress(ReaderError, ProtocolError):
-                answers = self.channel.transmit(
-                    (AbortSecureSession(self._cla),), observer=self.journal
-                )
+                answers = self._transmit((AbortSecureSession(self._cla),))
                 has_committed = answers[0][-2:] == OK
         self._end(has_committed=has_committed)
         return has_committed

@@ -8,15 +8,17 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cardbench.protocol.errors import CardbenchError, NotSupported, UsageError
+from cardbench.protocol.errors import CardbenchError, CardRemoved, NotSupported, UsageError
 from cardbench.terminal.card.channel import CardChannel
 from cardbench.terminal.card.journal import Journal
+from cardbench.terminal.card.requests import ChannelControl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cardbench.terminal.calypso.card import CalypsoCard
     from cardbench.terminal.calypso.commands.base import Command
+    from cardbench.terminal.card.requests import ApduRequest
     from cardbench.terminal.readers.reader import Reader
 
 CommandT = TypeVar("CommandT", bound="Command[Any]")
@@ -51,6 +53,8 @@ class Preparing:
         self._payload_max_bytes = card.payload_max_bytes
         self._queue: list[Command[Any]] = []
         self._buffer_left = 0  # of a session's
+        # Which activation of the card the transaction belongs to; None: it has not spoken to it yet.
+        self._generation = self.channel.generation if self.channel.is_open else None
         self.is_session_prepared = False
 
     def _add(self, command: CommandT) -> CommandT:
@@ -73,6 +77,33 @@ class Preparing:
             del self._queue[size:]
             self._buffer_left = buffer_left
             raise
+
+    def _transmit(
+        self,
+        requests: Sequence[ApduRequest],
+        channel_control: ChannelControl = ChannelControl.KEEP_OPEN,
+        *,
+        digested: bool = False,
+    ) -> Sequence[bytes]:
+        """Send an exchange to this transaction's card, and to no other.
+
+        Raises:
+            CardRemoved: the channel was closed since; what sits in the reader now was never selected.
+        """
+        channel = self.channel
+        if self._generation is not None and not (
+            channel.is_open and channel.generation == self._generation
+        ):
+            raise CardRemoved(
+                f"{channel.name}: the card has left, or its channel was closed: select it again, and begin "
+                "another transaction"
+            )
+        try:
+            return channel.transmit(
+                requests, channel_control, digested=digested, observer=self.journal
+            )
+        finally:
+            self._generation = channel.generation
 
     def _require(self, has_ability: bool, what: str) -> None:
         """Refuse what the card cannot do."""

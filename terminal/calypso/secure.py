@@ -502,9 +502,7 @@ class SecureSymmetricTransactionManager(SecureCommands):
         if self._ciphers:
             requests = [self._travelling(command) for command in block]
         try:
-            responses: Sequence[bytes] = self.channel.transmit(
-                requests, channel_control, digested=self._may_be_open, observer=self.journal
-            )
+            responses = self._transmit(requests, channel_control, digested=self._may_be_open)
         except (CardError, ReaderError, ProtocolError) as error:
             responses = error.responses[:-1] if isinstance(error, CardError) else error.responses
             self._take_all(block, responses)
@@ -674,7 +672,7 @@ class SecureSymmetricTransactionManager(SecureCommands):
         """End a session that may be open on the card; take the image back."""
         if self._may_be_open and link_is_up and self.channel.is_open:
             with contextlib.suppress(ReaderError, ProtocolError):
-                self.channel.transmit((AbortSecureSession(self._cla),), observer=self.journal)
+                self._transmit((AbortSecureSession(self._cla),))
         self._end()
 
     def _end(self) -> None:

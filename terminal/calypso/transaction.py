@@ -91,7 +91,7 @@ class TransactionManager(
     def _send(self, block: Sequence[Command[Any]], channel_control: ChannelControl) -> None:
         """Send a block: one exchange; take what was answered, also when it stopped early."""
         try:
-            responses = self.channel.transmit(block, channel_control, observer=self.journal)
+            responses = self._transmit(block, channel_control)
         except (CardError, ReaderError, ProtocolError) as error:
             answered = error.responses[:-1] if isinstance(error, CardError) else error.responses
             for command, response in zip(block, answered, strict=False):

@@ -100,6 +100,7 @@ class CardChannel:
         self.apdus = 0
         self._send: Callable[[bytes], bytes] = reader.transmit
         self._atr: bytes | None = None
+        self._changes = -1
         self._generation = 0
         self._protocols: dict[str, str] = {}
         self.on_close: Callable[[], None] | None = None
@@ -217,8 +218,9 @@ class CardChannel:
             ReaderError: no card, mute card, or no reader.
         """
         atr = self.reader.connect()
-        if atr != self._atr:
-            self._atr = atr
+        changes = self.reader.state().changes
+        if atr != self._atr or changes != self._changes:  # cards of one issue have one ATR
+            self._atr, self._changes = atr, changes
             self._generation += 1
         return atr
 

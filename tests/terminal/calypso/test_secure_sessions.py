@@ -802,7 +802,7 @@ def test_a_close_that_never_left_the_terminal_is_no_unknown_end(
     channel.close()
     reader._atr = None
     transaction.prepare_close_secure_session()
-    with pytest.raises(CardNotPresent) as caught:
+    with pytest.raises(CardRemoved, match="begin another transaction") as caught:
         transaction.process_commands()
     assert caught.value.session_state is SessionState.ABORTED
     assert caught.value.commands == ()

@@ -15,6 +15,7 @@ from cardbench.protocol.errors import (
     UsageError,
     WrongLength,
 )
+from cardbench.protocol.link import SlotState
 from cardbench.terminal.card import CardChannel, ChannelControl, PlainRequest, SecretRequest
 from cardbench.terminal.card.channel import RESPONSE_MAX_BYTES
 from cardbench.terminal.readers.scripted import ANONYMOUS_ATR
@@ -169,6 +170,9 @@ def test_a_card_that_never_ends_is_cut_off() -> None:
 
         def connect(self) -> bytes:
             return b"\x3b\x00"
+
+        def state(self) -> SlotState:
+            return SlotState(True, 1)
 
         def disconnect(self) -> None: ...
 
