@@ -736,6 +736,8 @@ class SecureExtendedModeTransactionManager(SecureSymmetricTransactionManager):
     def prepare_early_mutual_authentication(self) -> Handle[None]:
         """Let terminal and card prove themselves to each other in the middle of a session.
 
+        Right behind a switch of the encryption that is still to be sent it travels with it.
+
         Raises:
             UsageError: no session is open or prepared.
             NotSupported: card or module have no extended mode.

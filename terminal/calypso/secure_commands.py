@@ -290,6 +290,10 @@ class SecureCommands(TransactionManager):
 
     def _prepare_early_mutual_authentication(self) -> Handle[None]:
         self._check_manageable()
+        last = self._queue[-1] if self._queue else None
+        if isinstance(last, ManageSecureSession):
+            last.add_authentication()
+            return last
         return self._add(
             ManageSecureSession(
                 self._cla, authenticates=True, encrypts=self._is_encryption_prepared

@@ -76,7 +76,7 @@ def test_one_flipped_bit_in_what_the_terminal_passes_on_is_noticed(
 ) -> None:
     recorded = [exchange.answer for exchange in session.exchanges]
     for flip in _flips(session):
-        assert replay(session, RECORDED_WITH, flip) != recorded, flip
+        assert replay(session, RECORDED_WITH, flip=flip) != recorded, flip
 
 
 def test_the_sam_accepts_the_mac_of_every_session_that_was_closed() -> None:

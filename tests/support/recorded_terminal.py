@@ -104,10 +104,23 @@ def _exchange(line: str) -> Exchange:
     return Exchange(int(reader), request, answer[0].removeprefix("> ") if answer else "")
 
 
-def replay(session: RecordedSession, seed: str, flip: Flip | None = None) -> list[str]:
-    """Play a session; return each answer, as far as the file compares it."""
+def replay(
+    session: RecordedSession,
+    seed: str,
+    *,
+    flip: Flip | None = None,
+    requests: dict[int, bytes] | None = None,
+) -> list[str]:
+    """Play a session; return each answer, as far as the file compares it.
+
+    Args:
+        session: which.
+        seed: where the randomness of its cards comes from.
+        flip: a bit that is wrong on its way.
+        requests: takes what was sent, by number of the exchange.
+    """
     cards = session.cards(seed)
-    requests: dict[int, bytes] = {}
+    requests = {} if requests is None else requests
     answers: dict[int, bytes] = {}
     told = []
     for number, exchange in enumerate(session.exchanges):
@@ -123,6 +136,13 @@ def replay(session: RecordedSession, seed: str, flip: Flip | None = None) -> lis
         text = answer.hex().upper()
         told.append(UNCOMPARED + text[-4:] if exchange.answer.startswith(UNCOMPARED) else text)
     return told
+
+
+def requests_to(session: RecordedSession, reader: int, seed: str) -> list[bytes]:
+    """Return the requests that the outside terminal sends to a reader when the cards have this seed."""
+    requests: dict[int, bytes] = {}
+    replay(session, seed, requests=requests)
+    return [sent for number, sent in requests.items() if session.exchanges[number].reader == reader]
 
 
 def _filled(

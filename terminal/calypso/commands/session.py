@@ -237,6 +237,11 @@ class ManageSecureSession(Command[None]):
         self.encrypts = encrypts
         self.apdu = self._header() + b"\0"
 
+    def add_authentication(self) -> None:
+        """Authenticate along with the switch of the encryption."""
+        self.authenticates = self.is_case_4 = True
+        self.apdu = self._header() + b"\0"
+
     def set_mac(self, terminal_mac: bytes) -> None:
         """Complete the request with the terminal's MAC."""
         self.apdu = self._header() + bytes((len(terminal_mac),)) + terminal_mac + b"\0"

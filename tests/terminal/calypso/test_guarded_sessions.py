@@ -191,6 +191,26 @@ def extended(
 # Early authentication and encryption
 
 
+@pytest.mark.parametrize("authenticates_first", [True, False])
+def test_authentication_travels_with_the_switch_of_encryption_beside_it(
+    scripted: type[ScriptedReader], authenticates_first: bool
+) -> None:
+    mac = "112233445566778800"
+    reader = scripted(
+        EXTENDED_OPEN,
+        (f"0082000308{mac}", AUTHENTICATE),
+        (f"0082000108{mac}", AUTHENTICATE),
+        (f"008E800008{mac}", AUTHENTICATE),
+    )
+    transaction = extended(reader, StubModule(extended=True))
+    with transaction.secure_session(DEBIT) as session:
+        for switch in (session.prepare_activate_encryption, session.prepare_deactivate_encryption):
+            acts = [session.prepare_early_mutual_authentication, switch]
+            for act in acts if authenticates_first else acts[::-1]:
+                act()
+            session.process_commands()
+
+
 def test_authentication_and_encryption_as_published(scripted: type[ScriptedReader]) -> None:
     """calypso-card §9.5, all twenty lines: the session is split, and its encryption restored."""
     mac = "112233445566778800"
@@ -227,7 +247,9 @@ def test_authentication_and_encryption_as_published(scripted: type[ScriptedReade
         session.prepare_deactivate_encryption()
         two = session.prepare_read_record(1, 2, size_bytes=1)
         session.prepare_activate_encryption()
+        session.process_commands()
         session.prepare_early_mutual_authentication()
+        session.prepare_early_mutual_authentication()  # once more changes nothing
         three = session.prepare_read_record(1, 3, size_bytes=1)
         session.prepare_update_record(1, 1, b"\xaa")
         session.prepare_update_record(1, 2, b"\xbb")
