@@ -9,15 +9,22 @@ Source: calypso-card §1.2 (options), §1.3 (what each product type can do), §4
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cardbench.emulator.chassis import CommandTable, bits, exactly
 from cardbench.protocol.calypso.startup import ApplicationOption
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from cardbench.emulator.calypso.card import CalypsoCard
+    from cardbench.emulator.chassis import Answer
+    from cardbench.protocol.apdu import CommandApdu
+
+    Handler: TypeAlias = Callable[[CalypsoCard, CommandApdu], Answer]
+    """Carries out a command."""
+    Declaration: TypeAlias = Callable[[Handler], Handler]
+    """Enters a handler into the table."""
 
 COMMANDS: Final[CommandTable[CalypsoCard]] = CommandTable("Calypso card")
 

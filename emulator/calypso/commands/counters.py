@@ -28,6 +28,7 @@ from cardbench.protocol.status import StatusWord
 if TYPE_CHECKING:
     from cardbench.emulator.calypso.card import CalypsoCard
     from cardbench.emulator.calypso.structure import ElementaryFile
+    from cardbench.emulator.calypso.table import Declaration
     from cardbench.protocol.apdu import CommandApdu
 
 # By name: an attribute of an enumeration costs each command anew.
@@ -35,7 +36,7 @@ _SIMULATED_COUNTERS: Final = EfType.SIMULATED_COUNTERS
 _COUNTERS: Final = EfType.COUNTERS
 _STEP_SIZE: Final = 1 + COUNTER_SIZE
 """Counter number and amount, in the Multiple forms."""
-_COUNTER_NUMBER = between(0, COUNTER_NUMBER_MAX)
+_CASES: Final = frozenset((IsoCase.DATA_IN, IsoCase.DATA_IN_OUT))
 _INCREASE, _DECREASE = 1, -1
 _GROUPS = {_INCREASE: EfAccess.APPEND_INCREASE, _DECREASE: EfAccess.WRITE_DECREASE}
 
@@ -107,70 +108,53 @@ def _count_several(card: CalypsoCard, command: CommandApdu, sign: int) -> bytes:
     return answer
 
 
-_ONE_ANSWERS = (0x9000, 0x6200, 0x6400, 0x6700, 0x6A80, 0x6B00, *FILE_REFUSALS)
-_SEVERAL_ANSWERS = (0x9000, 0x6400, 0x6700, 0x6A80, *FILE_REFUSALS)
-_SEVERAL_LC = range(_STEP_SIZE, 256, _STEP_SIZE)
+def _counts_one(name: str, ins: CalypsoIns) -> Declaration:
+    return COMMANDS.command(
+        name=name,
+        ins=ins,
+        p1=between(0, COUNTER_NUMBER_MAX),
+        p2=SFI,
+        cases=_CASES,
+        lc=frozenset((COUNTER_SIZE,)),
+        answers=(0x9000, 0x6200, 0x6400, 0x6700, 0x6A80, 0x6B00, *FILE_REFUSALS),
+        source="calypso-card §4.9",
+        traits={MODIFIES},
+    )
 
 
-@COMMANDS.command(
-    name="Increase",
-    ins=CalypsoIns.INCREASE,
-    p1=_COUNTER_NUMBER,
-    p2=SFI,
-    cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
-    lc=frozenset((COUNTER_SIZE,)),
-    answers=_ONE_ANSWERS,
-    source="calypso-card §4.9",
-    traits={MODIFIES},
-)
+def _counts_several(name: str, ins: CalypsoIns) -> Declaration:
+    return COMMANDS.command(
+        name=name,
+        ins=ins,
+        p1=ZERO,
+        p2=SFI,
+        cases=_CASES,
+        lc=range(_STEP_SIZE, 256, _STEP_SIZE),
+        answers=(0x9000, 0x6400, 0x6700, 0x6A80, *FILE_REFUSALS),
+        source="calypso-card §4.10",
+        traits={MODIFIES},
+    )
+
+
+@_counts_one("Increase", CalypsoIns.INCREASE)
 def increase(card: CalypsoCard, command: CommandApdu) -> bytes | tuple[bytes, int]:
     """Add a 3-byte amount to a counter; return its new value, or 6200 where it is postponed."""
     return _count_one(card, command, _INCREASE)
 
 
-@COMMANDS.command(
-    name="Decrease",
-    ins=CalypsoIns.DECREASE,
-    p1=_COUNTER_NUMBER,
-    p2=SFI,
-    cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
-    lc=frozenset((COUNTER_SIZE,)),
-    answers=_ONE_ANSWERS,
-    source="calypso-card §4.9",
-    traits={MODIFIES},
-)
+@_counts_one("Decrease", CalypsoIns.DECREASE)
 def decrease(card: CalypsoCard, command: CommandApdu) -> bytes | tuple[bytes, int]:
     """Take a 3-byte amount from a counter; return its new value, or 6200 where it is postponed."""
     return _count_one(card, command, _DECREASE)
 
 
-@COMMANDS.command(
-    name="Increase Multiple",
-    ins=CalypsoIns.INCREASE_MULTIPLE,
-    p1=ZERO,
-    p2=SFI,
-    cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
-    lc=_SEVERAL_LC,
-    answers=_SEVERAL_ANSWERS,
-    source="calypso-card §4.10",
-    traits={MODIFIES},
-)
+@_counts_several("Increase Multiple", CalypsoIns.INCREASE_MULTIPLE)
 def increase_multiple(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Add to several counters as one; data and answer are `number ‖ 3 bytes` for each."""
     return _count_several(card, command, _INCREASE)
 
 
-@COMMANDS.command(
-    name="Decrease Multiple",
-    ins=CalypsoIns.DECREASE_MULTIPLE,
-    p1=ZERO,
-    p2=SFI,
-    cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
-    lc=_SEVERAL_LC,
-    answers=_SEVERAL_ANSWERS,
-    source="calypso-card §4.10",
-    traits={MODIFIES},
-)
+@_counts_several("Decrease Multiple", CalypsoIns.DECREASE_MULTIPLE)
 def decrease_multiple(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Take from several counters as one; data and answer are `number ‖ 3 bytes` for each."""
     return _count_several(card, command, _DECREASE)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     from cardbench.emulator.calypso.card import CalypsoCard
+    from cardbench.emulator.calypso.table import Declaration
     from cardbench.emulator.chassis import Key, Value
     from cardbench.protocol.apdu import CommandApdu
 
@@ -63,7 +64,6 @@ RANDOM_SIZE: Final = 5
 NO_KEY_INDEX: Final = 4
 """Stands for the key of a session without key: it satisfies no access condition."""
 
-_P1: Final = DataObject.CARD_KEY_PAIR >> 8
 _PUBLIC_KEY_HEAD: Final = bytes.fromhex("DF2C40")
 _SPLIT: Final = 245
 """Certificate bytes in the first part that Get Data gives (calypso-card §2.4)."""
@@ -196,17 +196,22 @@ def _write(card: CalypsoCard, key_of: Callable[[int], Key], content: bytes) -> N
 # Put Data
 
 
-@COMMANDS.command(
-    name="Put Data (card key pair)",
-    ins=CalypsoIns.PUT_DATA,
-    p1=exactly(_P1),
-    p2=exactly(DataObject.CARD_KEY_PAIR & 0xFF),
-    cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
-    answers=(0x9000, 0x6700, 0x6985, 0x6A80, 0x6A87),
-    source="calypso-card §2.5, §4.23",
-    where=OUTSIDE,
-    traits={NEEDS_PKI_MODE},
-)
+def _put_data(what: str, tag: DataObject, *answers: int) -> Declaration:
+    """Declare a form of Put Data, with the status words that it alone has."""
+    return COMMANDS.command(
+        name=f"Put Data ({what})",
+        ins=CalypsoIns.PUT_DATA,
+        p1=exactly(tag >> 8),
+        p2=exactly(tag & 0xFF),
+        cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
+        answers=(0x9000, 0x6700, 0x6985, 0x6A80, *answers),
+        source="calypso-card §2.5, §4.23",
+        where=OUTSIDE,
+        traits={NEEDS_PKI_MODE},
+    )
+
+
+@_put_data("card key pair", DataObject.CARD_KEY_PAIR, 0x6A87)
 def put_key_pair(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Take a key pair, X ‖ Y ‖ private scalar, where there is none."""
     _check_no_key_pair(card)
@@ -220,51 +225,21 @@ def put_key_pair(card: CalypsoCard, command: CommandApdu) -> bytes:
     return b""
 
 
-@COMMANDS.command(
-    name="Put Data (CA certificate, first part)",
-    ins=CalypsoIns.PUT_DATA,
-    p1=exactly(_P1),
-    p2=exactly(DataObject.CA_CERTIFICATE & 0xFF),
-    cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
-    answers=(0x9000, 0x6700, 0x6985, 0x6A80, 0x6A87),
-    source="calypso-card §2.5, §4.23",
-    where=OUTSIDE,
-    traits={NEEDS_PKI_MODE},
-)
+@_put_data("CA certificate, first part", DataObject.CA_CERTIFICATE, 0x6A87)
 def put_ca_certificate_head(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Take tag, length and first part of the CA certificate, wherever it is cut."""
     _take_head(card, _CA_CERTIFICATE, command.data)
     return b""
 
 
-@COMMANDS.command(
-    name="Put Data (CA certificate, last part)",
-    ins=CalypsoIns.PUT_DATA,
-    p1=exactly(_P1),
-    p2=exactly(DataObject.CA_CERTIFICATE_END & 0xFF),
-    cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
-    answers=(0x9000, 0x6700, 0x6985, 0x6A80),
-    source="calypso-card §2.5, §4.23",
-    where=OUTSIDE,
-    traits={NEEDS_PKI_MODE},
-)
+@_put_data("CA certificate, last part", DataObject.CA_CERTIFICATE_END)
 def put_ca_certificate_tail(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Take the rest of the CA certificate, and write it."""
     _take_tail(card, _CA_CERTIFICATE, command.data)
     return b""
 
 
-@COMMANDS.command(
-    name="Put Data (card certificate, first part)",
-    ins=CalypsoIns.PUT_DATA,
-    p1=exactly(_P1),
-    p2=exactly(DataObject.CARD_CERTIFICATE & 0xFF),
-    cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
-    answers=(0x9000, 0x6700, 0x6985, 0x6A80, 0x6A87, 0x6A8A),
-    source="calypso-card §2.5, §4.23",
-    where=OUTSIDE,
-    traits={NEEDS_PKI_MODE},
-)
+@_put_data("card certificate, first part", DataObject.CARD_CERTIFICATE, 0x6A87, 0x6A8A)
 def put_card_certificate_head(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Take tag, length and first part of the card certificate, behind the key pair."""
     if not _object(card, pki_key_pair_key):
@@ -273,17 +248,7 @@ def put_card_certificate_head(card: CalypsoCard, command: CommandApdu) -> bytes:
     return b""
 
 
-@COMMANDS.command(
-    name="Put Data (card certificate, last part)",
-    ins=CalypsoIns.PUT_DATA,
-    p1=exactly(_P1),
-    p2=exactly(DataObject.CARD_CERTIFICATE_END & 0xFF),
-    cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
-    answers=(0x9000, 0x6700, 0x6985, 0x6A80),
-    source="calypso-card §2.5, §4.23",
-    where=OUTSIDE,
-    traits={NEEDS_PKI_MODE},
-)
+@_put_data("card certificate, last part", DataObject.CARD_CERTIFICATE_END)
 def put_card_certificate_tail(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Take the rest of the card certificate, and write it."""
     _take_tail(card, _CARD_CERTIFICATE, command.data)

@@ -43,13 +43,17 @@ from cardbench.emulator.calypso.table import (
     UNDIGESTED,
     ZERO,
 )
-from cardbench.emulator.chassis import NO_DATA, Refusal, bits, exactly
+from cardbench.emulator.chassis import ANY, NO_DATA, Refusal, bits, exactly
 from cardbench.protocol.apdu import IsoCase
 from cardbench.protocol.calypso.ins import CalypsoIns
 from cardbench.protocol.status import StatusWord
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from cardbench.emulator.calypso.card import CalypsoCard
+    from cardbench.emulator.calypso.table import Declaration
+    from cardbench.emulator.chassis import ByteRule
     from cardbench.protocol.apdu import CommandApdu
 
 KEY_COUNT: Final = 3
@@ -66,7 +70,6 @@ _REVISION_2_FLAG: Final = 0x80
 _UNRATIFIED_BYTES: Final = bytes(2)
 """Revisions 1 and 2 tell by the length of the answer that the last session is not ratified."""
 
-_OPEN_CASES = frozenset((IsoCase.DATA_IN, IsoCase.DATA_IN_OUT))
 _OPEN_ANSWERS = (
     0x9000,
     0x6700,
@@ -84,17 +87,32 @@ _OPEN_ANSWERS = (
 # Open
 
 
-@COMMANDS.command(
-    name="Open Secure Session (revision 1)",
-    ins=CalypsoIns.OPEN_SECURE_SESSION,
-    p2=SFI,
-    cases=_OPEN_CASES,
-    lc=frozenset((REGULAR_CHALLENGE_SIZE,)),
-    answers=_OPEN_ANSWERS,
-    source="calypso-card §4.17",
-    where=OUTSIDE,
-    traits={UNDIGESTED},
-)
+def _open(
+    form: str,
+    *,
+    p2: ByteRule,
+    lc: int,
+    p1: ByteRule = ANY,
+    answers: tuple[int, ...] = _OPEN_ANSWERS,
+    source: str = "calypso-card §4.17",
+    traits: Collection[str] = (UNDIGESTED,),
+) -> Declaration:
+    """Declare a form of Open, with its one number of data bytes."""
+    return COMMANDS.command(
+        name=f"Open Secure Session ({form})",
+        ins=CalypsoIns.OPEN_SECURE_SESSION,
+        p1=p1,
+        p2=p2,
+        cases={IsoCase.DATA_IN, IsoCase.DATA_IN_OUT},
+        lc=frozenset((lc,)),
+        answers=answers,
+        source=source,
+        where=OUTSIDE,
+        traits=traits,
+    )
+
+
+@_open("revision 1", p2=SFI, lc=REGULAR_CHALLENGE_SIZE)
 def open_revision_1(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Open; P1 is record×8 + key index. Answer: challenge, [2 bytes if not ratified], [record]."""
     slot, record = _prepare(card, command, command.p1 >> 3)
@@ -102,17 +120,11 @@ def open_revision_1(card: CalypsoCard, command: CommandApdu) -> bytes:
     return _start(card, command, slot, SessionMode.REGULAR, answer)
 
 
-@COMMANDS.command(
-    name="Open Secure Session (revision 2)",
-    ins=CalypsoIns.OPEN_SECURE_SESSION,
+@_open(
+    "revision 2",
     p1=bits("80 + record×8 + key", _REVISION_2_FLAG, _REVISION_2_FLAG),
     p2=SFI,
-    cases=_OPEN_CASES,
-    lc=frozenset((REGULAR_CHALLENGE_SIZE,)),
-    answers=_OPEN_ANSWERS,
-    source="calypso-card §4.17",
-    where=OUTSIDE,
-    traits={UNDIGESTED},
+    lc=REGULAR_CHALLENGE_SIZE,
 )
 def open_revision_2(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Open; as revision 1, with the KVC first in the answer."""
@@ -122,17 +134,7 @@ def open_revision_2(card: CalypsoCard, command: CommandApdu) -> bytes:
     return _start(card, command, slot, SessionMode.REGULAR, answer)
 
 
-@COMMANDS.command(
-    name="Open Secure Session (regular)",
-    ins=CalypsoIns.OPEN_SECURE_SESSION,
-    p2=bits("SFI×8 + 1", 0x07, 0x01),
-    cases=_OPEN_CASES,
-    lc=frozenset((REGULAR_CHALLENGE_SIZE,)),
-    answers=_OPEN_ANSWERS,
-    source="calypso-card §4.17",
-    where=OUTSIDE,
-    traits={UNDIGESTED},
-)
+@_open("regular", p2=bits("SFI×8 + 1", 0x07, 0x01), lc=REGULAR_CHALLENGE_SIZE)
 def open_regular(card: CalypsoCard, command: CommandApdu) -> bytes:
     """Open with MACs of 4 bytes; P1 is record×8 + key index."""
     slot, record = _prepare(card, command, command.p1 >> 3)
@@ -144,15 +146,11 @@ def open_regular(card: CalypsoCard, command: CommandApdu) -> bytes:
     return _start(card, command, slot, SessionMode.REGULAR, answer)
 
 
-@COMMANDS.command(
-    name="Open Secure Session (extended)",
-    ins=CalypsoIns.OPEN_SECURE_SESSION,
+@_open(
+    "extended",
     p2=bits("SFI×8 + 2", 0x07, 0x02),
-    cases=_OPEN_CASES,
-    lc=frozenset((EXTENDED_DATA_SIZE,)),
+    lc=EXTENDED_DATA_SIZE,
     answers=(0x6A80, *_OPEN_ANSWERS),
-    source="calypso-card §4.17",
-    where=OUTSIDE,
     traits={UNDIGESTED, NEEDS_EXTENDED_MODE},
 )
 def open_extended(card: CalypsoCard, command: CommandApdu) -> bytes:
@@ -169,15 +167,12 @@ def open_extended(card: CalypsoCard, command: CommandApdu) -> bytes:
     return _start(card, command, slot, SessionMode.EXTENDED, answer)
 
 
-@COMMANDS.command(
-    name="Open Secure Session (pre-open)",
-    ins=CalypsoIns.OPEN_SECURE_SESSION,
+@_open(
+    "pre-open",
     p2=exactly(0x02),
-    cases=_OPEN_CASES,
-    lc=frozenset((1,)),
+    lc=1,
     answers=(0x6200, 0x6900, 0x6985, 0x6A80, 0x6A81, 0x6B00),
     source="calypso-card §5.9",
-    where=OUTSIDE,
     traits={NEEDS_EXTENDED_MODE},
 )
 def pre_open(card: CalypsoCard, command: CommandApdu) -> tuple[bytes, int]:
