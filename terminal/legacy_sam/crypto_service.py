@@ -22,6 +22,8 @@ from cardbench.terminal.legacy_sam.link import SamLink
 from cardbench.terminal.legacy_sam.signatures import CardTransactionLegacySamExtension
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cardbench.terminal.card.channel import CardChannel
     from cardbench.terminal.card.journal import Journal
     from cardbench.terminal.legacy_sam.sam import LegacySam
@@ -57,6 +59,7 @@ class LegacySamCryptoFactory:
         sam: its image, from selection.
         payload_capacity_bytes: most data bytes that the reader carries to the SAM, if fewer than the
             SAM takes.
+        wait: lets seconds pass while the SAM is busy after a wrong signature; None: real ones.
 
     Raises:
         UsageError: the SAM's product is not known.
@@ -68,12 +71,15 @@ class LegacySamCryptoFactory:
         sam: LegacySam,
         *,
         payload_capacity_bytes: int | None = None,
+        wait: Callable[[float], None] | None = None,
     ) -> None:
         traits = sam.traits
         if not traits.digest_max_bytes:
             raise UsageError(f"{sam.product_info}: a SAM of unknown product serves no card")
         self.sam = sam
         self._link = SamLink.of(reader, sam)
+        if wait is not None:
+            self._link.wait = wait
         limit = traits.digest_max_bytes
         self._digest_max_bytes = (
             limit if payload_capacity_bytes is None else min(limit, payload_capacity_bytes)

@@ -3,13 +3,17 @@
 Everything that talks to the same SAM shares its link, because the SAM has one selected diversifier and
 one outstanding challenge.
 
+A SAM that has seen a wrong signature in busy mode answers further ones with 6982 for some seconds, never
+more than ten: the command is sent again until it is let through. Each time is an exchange.
+
 Not thread-safe: one link belongs to one transaction at a time.
 
-Source: legacy-sam §6.1, §7; sequences §13.
+Source: legacy-sam §5.12 (busy mode), §6.1, §7; sequences §13.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from cardbench.protocol.calypso.ins import SamIns
@@ -21,6 +25,7 @@ from cardbench.protocol.errors import (
     ProtocolError,
     ReaderError,
 )
+from cardbench.protocol.status import StatusWord
 from cardbench.terminal.card.channel import CardChannel
 from cardbench.terminal.card.requests import SUCCESS, ApduRequest, PlainRequest, SecretRequest
 from cardbench.terminal.crypto.symmetric import Deferred
@@ -38,8 +43,20 @@ Debt: TypeAlias = "tuple[Deferred[Any], Callable[[bytes], Any]]"  # a result owe
 SHORT_DIVERSIFIER_BYTES = 4
 DIVERSIFIER_BYTES = 8
 CHALLENGE_BYTES = 8
+BUSY_STEP_S = 0.1
+BUSY_TRIES = 100  # ten seconds
+
+_VERIFY_SIGNATURE = bytes((SamIns.PSO, 0x00, 0xA8))
 
 _new = tuple.__new__  # what a named tuple's own constructor does, without its Python frame
+
+
+def _is_busy(error: CardbenchError, request: ApduRequest) -> bool:
+    return (
+        isinstance(error, CardError)
+        and error.sw == StatusWord.SECURITY_NOT_SATISFIED
+        and request.apdu[1:4] == _VERIFY_SIGNATURE
+    )
 
 
 def _data(response: bytes) -> bytes:
@@ -54,12 +71,14 @@ class SamLink:
         sam: its image.
         cla: class byte of every command.
         journal: notes the exchanges of whoever uses the link now; None: nobody wants to know.
+        wait: lets the seconds pass while the SAM is busy.
     """
 
     def __init__(self, channel: CardChannel, sam: LegacySam) -> None:
         self.channel = channel
         channel.party = "SAM"
         self.journal: Journal | None = None
+        self.wait: Callable[[float], None] = time.sleep
         self.sam = sam
         self.cla = sam.traits.cla
         self._requests: list[ApduRequest] = []
@@ -132,7 +151,7 @@ class SamLink:
         return bool(self._requests)
 
     def flush(self) -> None:
-        """Send what is queued: one exchange.
+        """Send what is queued: one exchange, and one more for each time that the SAM is busy.
 
         Raises:
             CryptoModuleError: the SAM refused a command; the others behind it were not sent.
@@ -142,13 +161,21 @@ class SamLink:
         if not requests:
             return
         self._requests, self._owed = [], []
-        try:
-            responses = self.channel.transmit(requests, observer=self.journal)
-        except (CardError, ReaderError, ProtocolError) as error:
-            good = error.responses[:-1] if isinstance(error, CardError) else error.responses
-            self._settle(owed, good)
-            raise self._give_up(error, owed) from error
-        self._settle(owed, responses)
+        tries_left = BUSY_TRIES
+        while True:
+            try:
+                responses = self.channel.transmit(requests, observer=self.journal)
+            except (CardError, ReaderError, ProtocolError) as error:
+                good = error.responses[:-1] if isinstance(error, CardError) else error.responses
+                self._settle(owed, good)
+                if tries_left and _is_busy(error, requests[len(good)]):
+                    requests, owed = requests[len(good) :], owed[len(good) :]
+                    tries_left -= 1
+                    self.wait(BUSY_STEP_S)
+                    continue
+                raise self._give_up(error, owed) from error
+            self._settle(owed, responses)
+            return
 
     @staticmethod
     def _settle(owed: list[Debt | None], responses: Sequence[bytes]) -> None:

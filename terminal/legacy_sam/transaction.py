@@ -21,6 +21,8 @@ from cardbench.terminal.legacy_sam.sam import SystemKeyType
 from cardbench.terminal.legacy_sam.signatures import DeferredHandle, SignatureCommands
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cardbench.terminal.card.channel import CardChannel
     from cardbench.terminal.card.handle import Handle
     from cardbench.terminal.legacy_sam.sam import LegacySam
@@ -72,12 +74,24 @@ class SamTransaction:
 
 
 class SamFreeTransaction(SamTransaction, ReadCommands, SignatureCommands):
-    """Transactions that need no control SAM. Arguments as for `SamTransaction`."""
+    """Transactions that need no control SAM.
+
+    Args:
+        reader, sam, journal: as for `SamTransaction`.
+        wait: lets seconds pass while the SAM is busy after a wrong signature; None: real ones.
+    """
 
     def __init__(
-        self, reader: Reader | CardChannel, sam: LegacySam, *, journal: Journal | None = None
+        self,
+        reader: Reader | CardChannel,
+        sam: LegacySam,
+        *,
+        journal: Journal | None = None,
+        wait: Callable[[float], None] | None = None,
     ) -> None:
         SamTransaction.__init__(self, reader, sam, journal=journal)
+        if wait is not None:
+            self._link.wait = wait
         ReadCommands.__init__(self)
         SignatureCommands.__init__(self)
         self._diversifier = sam.serial

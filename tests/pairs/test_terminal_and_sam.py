@@ -224,3 +224,20 @@ def test_a_locked_sam_is_unlocked(way: Callable[[CardChannel], LegacySamSelectio
     )
     transaction.process_commands()
     assert len(handle.value.signature) == 8
+
+
+def test_a_sam_that_is_busy_lets_a_good_signature_through_in_the_end(target: CardChannel) -> None:
+    """The software SAM lets a tenth of a second pass with each answer; nobody sleeps."""
+    waited: list[float] = []
+    transaction = SamFreeTransaction(target, select(target), wait=waited.append)
+    signature = TraceableSignature(data=bytes(20), kif=0x2B, kvc=0x19, busy_mode=True)
+    signed = transaction.prepare_compute_signature(signature)
+    transaction.process_commands()
+    transaction.prepare_verify_signature(signature, bytes(8))
+    with pytest.raises(InvalidSignature):
+        transaction.process_commands()
+    assert waited == []
+    good = transaction.prepare_verify_signature(signature, signed.value.signature)
+    transaction.process_commands()
+    assert good.value
+    assert 0 < len(waited) <= 100

@@ -12,6 +12,7 @@ from cardbench.terminal.legacy_sam import (
     BasicSignature,
     LegacySam,
     LegacySamCryptoFactory,
+    SamFreeTransaction,
     SamTrace,
     SamTraceabilityMode,
     SignedData,
@@ -257,3 +258,48 @@ def test_a_sam_that_refuses_leaves_the_error_in_the_handle(scripted: type[Script
     assert isinstance(handle.error, CryptoModuleError)
     with pytest.raises(CryptoModuleError):
         _ = handle.value
+
+
+# Busy mode: legacy-sam §5.12
+
+
+def test_a_busy_sam_is_asked_again_until_it_lets_the_command_through(
+    scripted: type[ScriptedReader],
+) -> None:
+    verify = "802A00A80F FF2B1988 112233 1122334455667788"
+    reader = scripted(
+        ("801400000411223344", "9000"),
+        (verify, "6982"),
+        (verify, "6982"),
+        (verify, "9000"),
+        (verify, "9000"),
+        atr=ATR,
+    )
+    waited: list[float] = []
+    transaction = SamFreeTransaction(reader, LegacySam(ATR), wait=waited.append)
+    signature = TraceableSignature(data=bytes.fromhex("112233"), kif=0x2B, kvc=0x19)
+    value = bytes.fromhex("1122334455667788")
+    first = transaction.prepare_verify_signature(signature, value)
+    second = transaction.prepare_verify_signature(signature, value)
+    transaction.process_commands()
+    assert (first.value, second.value) == (True, True)
+    assert waited == [0.1, 0.1]
+    assert transaction.traffic == (3, 5)
+
+
+def test_a_sam_that_stays_busy_is_given_up_after_ten_seconds(
+    scripted: type[ScriptedReader],
+) -> None:
+    verify = ("802A00A80F FF2B1988 112233 1122334455667788", "6982")
+    reader = scripted(("801400000411223344", "9000"), *[verify] * 101, atr=ATR)
+    waited: list[float] = []
+    sam = LegacySam(ATR)
+    LegacySamCryptoFactory(reader, sam, wait=waited.append)
+    transaction = SamFreeTransaction(reader, sam)
+    transaction.prepare_verify_signature(
+        TraceableSignature(data=bytes.fromhex("112233"), kif=0x2B, kvc=0x19),
+        bytes.fromhex("1122334455667788"),
+    )
+    with pytest.raises(CryptoModuleError, match="6982"):
+        transaction.process_commands()
+    assert sum(waited) == pytest.approx(10)
