@@ -5,7 +5,7 @@ Source: calypso-card §9 and the examples of §4; each trace names where the she
 layout-based where nothing is public).
 """
 
-from support.calypso_traces import examples, files, pin_and_stored_value, sessions
+from support.calypso_traces import examples, files, pin_and_stored_value, real_card, sessions
 from support.calypso_traces.sessions import (
     ABORTED_SESSION,
     REAL_SESSION,
@@ -16,7 +16,7 @@ from support.calypso_traces.trace import RECORD_81, Trace
 
 ALL: tuple[Trace, ...] = tuple(
     value
-    for module in (sessions, pin_and_stored_value, files, examples)
+    for module in (sessions, pin_and_stored_value, files, examples, real_card)
     for value in vars(module).values()
     if isinstance(value, Trace)
 )
