@@ -6,6 +6,7 @@ An edge: it measures real time.
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cardbench.protocol.errors import CardbenchError, UsageError
@@ -15,16 +16,20 @@ from cardbench.scenarios.foreign import explained
 from cardbench.scenarios.permission import check_permission
 from cardbench.scenarios.stories.story import Stage, StoryResult
 from cardbench.scenarios.trace import LABELS, Role
-from cardbench.scenarios.world import EPOCH, World
+from cardbench.scenarios.world import World
 from cardbench.terminal.card import CardChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
 
     from cardbench.protocol.link import Card
     from cardbench.scenarios.backends import Backend
     from cardbench.scenarios.stories.story import Step, Story
+
+
+def real_time() -> datetime:
+    """Return the machine's date and time."""
+    return datetime.now(UTC)
 
 
 def seats_of(story: Story) -> tuple[Seat, ...]:
@@ -32,8 +37,11 @@ def seats_of(story: Story) -> tuple[Seat, ...]:
     return tuple(Seat(role, needs.is_contactless) for role, needs in story.needs.items())
 
 
-def world_for(story: Story, backend: Backend, *, epoch: datetime = EPOCH) -> World:
-    """Return a world with the readers that a story wants, not opened yet; it begins at `epoch`."""
+def world_for(story: Story, backend: Backend, *, epoch: datetime | None = None) -> World:
+    """Return a world with the readers that a story wants, not opened yet.
+
+    It begins at `epoch`; without it, see `World` and `prepare`.
+    """
     return World(backend, seats_of(story), epoch=epoch)
 
 
@@ -46,6 +54,9 @@ def prepare(
     brought: Mapping[Role, Card] | None = None,
 ) -> None:
     """Begin afresh: fresh software cards where the bench plugs them, a look at the card elsewhere.
+
+    Where the bench plugs in no card at all, and no other date was given, the date and time are the
+    machine's: the cards remember what was done with them before.
 
     Args:
         story: what will be played.
@@ -65,6 +76,8 @@ def prepare(
         if role not in story.needs:
             raise UsageError(f"the story {story.name} needs no {LABELS[role]}")
     world.start(seed)
+    if not world.hands and not world.is_epoch_given:
+        world.epoch = real_time()
     missing: list[str] = []
     for role, needs in story.needs.items():
         if role in brought:

@@ -36,7 +36,7 @@ class World:
     Args:
         backend: how cards are brought to the terminal.
         seats: which readers are wanted.
-        epoch: the date and time at which the virtual clock stands at zero.
+        epoch: the date and time at which the virtual clock stands at zero; None: `EPOCH`.
 
     Attributes:
         cards: the software cards that are plugged in, by role.
@@ -45,11 +45,17 @@ class World:
         clock: the virtual clock; the cards share it.
         tape: what the readers carried since `start`.
         seed: where all randomness comes from.
+        epoch: see above; where none was given, and the bench plugs in no card, the runner sets it to the
+            machine's time.
+        is_epoch_given: whether it was.
     """
 
-    def __init__(self, backend: Backend, seats: Sequence[Seat], *, epoch: datetime = EPOCH) -> None:
+    def __init__(
+        self, backend: Backend, seats: Sequence[Seat], *, epoch: datetime | None = None
+    ) -> None:
         self.backend = backend
-        self.epoch = epoch
+        self.epoch = epoch or EPOCH
+        self.is_epoch_given = epoch is not None
         self.clock = Clock()
         self.tape = Tape()
         self.seed = 0

@@ -127,8 +127,8 @@ def run(
         typer.Option(
             "--at",
             formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"],
-            help="When the story begins, without it 2026-01-05T08:00; a card that lives on remembers "
-            "the last time.",
+            help="When the story begins, without it 2026-01-05T08:00, or now with --backend readers; a card "
+            "that lives on remembers the last time.",
         ),
     ] = None,
     strict_t0: StrictT0 = False,

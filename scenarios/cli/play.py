@@ -19,7 +19,6 @@ from cardbench.scenarios.card_files import CALYPSO, SAM, card_in, check_family
 from cardbench.scenarios.cli.show import StoryPrinter, print_json
 from cardbench.scenarios.stories import find_story
 from cardbench.scenarios.trace import Role, shown
-from cardbench.scenarios.world import EPOCH
 from cardbench.terminal.readers import Traffic
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def play(name: str, options: PlayOptions) -> None:
         # The files outlive the world: cards are pulled out first.
         with (
             brought_cards(options) as brought,
-            runner.world_for(story, backend, epoch=options.begins or EPOCH) as world,
+            runner.world_for(story, backend, epoch=options.begins) as world,
         ):
             tape = world.tape
             _run(story, world, tally, options, brought)

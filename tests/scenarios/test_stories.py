@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cardbench.emulator.calypso import new_card
+from cardbench.emulator.chassis import Clock, Entropy
 from cardbench.protocol.errors import CardError, CardNotPresent, UsageError
 from cardbench.protocol.hexadecimal import from_hex, to_hex
 from cardbench.scenarios import runner
@@ -16,6 +18,7 @@ from cardbench.scenarios.needs import CalypsoCardNeeds, CounterNeed
 from cardbench.scenarios.stories import STORIES, find_story
 from cardbench.scenarios.stories.story import Stage, Step, Story
 from cardbench.scenarios.trace import Role
+from cardbench.scenarios.world import EPOCH
 from cardbench.terminal.card import CardChannel, PlainRequest
 from cardbench.terminal.readers import Traffic
 
@@ -195,6 +198,27 @@ def test_a_card_that_is_present_plays_if_it_has_what_is_needed(
     assert result.ok
     assert result.backend == "handless"
     assert result.traffic[Role.CARD].apdus == result.steps[1].traffic[Role.CARD].apdus
+
+
+def test_on_readers_of_others_the_date_and_time_are_the_machines(
+    echo_needs: Needs, handless: type[HandlessBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime(2031, 2, 3, 4, 5, tzinfo=UTC)
+    monkeypatch.setattr(runner, "real_time", lambda: now)
+    seen: list[datetime] = []
+    story = Story(
+        name="told",
+        summary="",
+        needs={Role.CARD: echo_needs},
+        play=lambda stage: seen.append(stage.now),
+    )
+    cards = {Role.CARD: echo_needs.personalise(entropy=Entropy(b""), clock=Clock())}
+    for backend, epoch in ((handless(cards), None), (handless(cards), now + timedelta(1))):
+        with runner.world_for(story, backend, epoch=epoch) as world:
+            runner.run(story, world, seed=1)
+    with runner.world_for(story, open_backend("in-process")) as world:
+        runner.run(story, world, seed=1)
+    assert seen == [now, now + timedelta(1), EPOCH]
 
 
 def test_a_card_that_lacks_something_is_refused_before_the_story_begins(
