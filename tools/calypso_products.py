@@ -57,6 +57,32 @@ NEVER_GIVEN = (
         "A DF without PKI mode does not know the command.",
     ),
 )
+WORDS = {
+    0x9000: "done",
+    0x6200: "done, with a nuance: not all fitted, the answer comes with Close, or a pre-open opened nothing",
+    0x6283: "done, but the DF is invalidated",
+    0x63C1: "wrong PIN, 1 attempt left; as PIN status: 1 attempt left",
+    0x63C2: "wrong PIN, 2 attempts left; as PIN status: 2 attempts left",
+    0x6400: "the session buffer is full; to a search: the answer does not fit",
+    0x6700: "Lc or Le that the command does not take, or data behind the end of the record or file",
+    0x6900: "no transaction is left, or no Stored Value operation",
+    0x6981: "the EF is of another type",
+    0x6982: "no session, too weak a key, PIN not presented, no encryption, or no challenge just before",
+    0x6983: "the PIN is blocked",
+    0x6985: "never allowed here: condition Never, DF invalidated, session open or not open, preconditions",
+    0x6986: "no current EF",
+    0x6988: "wrong MAC, cryptogram or signature",
+    0x6A80: "wrong data: a counter would leave its range, a search that does not fit the record",
+    0x6A81: "no such key; to SV Get: P1 or P2",
+    0x6A82: "no such file or application",
+    0x6A83: "no such record, or an offset behind the end of the file",
+    0x6A86: "Le that does not fit P2",
+    0x6A87: "Lc that does not fit P2; to Put Data: data that is no such object",
+    0x6A88: "no such data object",
+    0x6A8A: "the certificate is for another DF name",
+    0x6B00: "P1 or P2; the expected answer to a ratification",
+}
+"""What status words mean to a Calypso card (calypso-card §4.0)."""
 ORDER = ("prime-3", "prime-2", "prime-1", "light", "basic")
 
 

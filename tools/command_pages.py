@@ -34,6 +34,7 @@ class Page(NamedTuple):
         filled_by: module whose import fills the table.
         text: what stands above the table.
         more: `module:name` of a function that writes further sections, in this folder.
+        words: `module:name` of what status words mean to these cards, by status word, in this folder.
     """
 
     file: str
@@ -42,6 +43,7 @@ class Page(NamedTuple):
     filled_by: str
     text: str
     more: str = ""
+    words: str = ""
 
 
 PAGES = (
@@ -57,6 +59,7 @@ PAGES = (
         "to the session buffer; `not digested`: no MAC covers it. SFI 0 is the current EF. A missing Le is\n"
         "no error, but in Get Challenge; data is answered all the same.",
         more="calypso_products:sections",
+        words="calypso_products:WORDS",
     ),
     Page(
         "docs/sam-commands.md",
@@ -75,8 +78,7 @@ PAGES = (
 def load(page: Page) -> CommandTable[Any]:
     """Return the filled table of a page."""
     importlib.import_module(page.filled_by)
-    module, _, name = page.table.partition(":")
-    table: CommandTable[Any] = getattr(importlib.import_module(module), name)
+    table: CommandTable[Any] = _named(page.table)
     return table
 
 
@@ -106,6 +108,17 @@ def line(row: CommandRow[Any]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def _named(name: str) -> Any:  # noqa: ANN401 - whatever the page names
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _meaning(page: Page, sw: int) -> str:
+    """Say what a status word means to the cards of a page."""
+    own: dict[int, str] = _named(page.words) if page.words else {}
+    return f"{sw:04X} {own[sw]}" if sw in own else describe(sw)
+
+
 def render(page: Page) -> str:
     """Write the whole page."""
     table = load(page)
@@ -128,11 +141,10 @@ def render(page: Page) -> str:
         ),
         "Any other instruction is answered 6D00, any other class 6E00, bytes that are no APDU 6700.",
         "## Status words",
-        "\n".join(f"- {describe(sw)}" for sw in words),
+        "\n".join(f"- {_meaning(page, sw)}" for sw in words),
     ]
     if page.more:
-        module, _, name = page.more.partition(":")
-        parts += getattr(importlib.import_module(module), name)()
+        parts += _named(page.more)()
     return "\n\n".join(parts) + "\n"
 
 
