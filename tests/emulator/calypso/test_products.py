@@ -71,6 +71,34 @@ def test_a_revision_1_card_is_told_by_its_published_atr() -> None:
     assert identity.startup == StartupInformation.parse(bytes.fromhex("030A0103200311"))
 
 
+CONTACT_ATRS = {
+    "Navigo": ("prime-2", "3B6F0000", "3B6F0000805A28114210122B26147C55829000"),
+    "Rav-Kav": ("prime-2", "3B6F0000", "3B6F0000805A0A070620042D9363A22B829000"),
+    "OPUS": ("prime-2", "3B6F0000", "3B6F0000805A08060820022B9319C24F829000"),
+    "MOBIB": ("bench", "3B5F9600", "3B5F9600805A3F2BC4141001C52E6FD3829000"),
+}
+"""Preset, interface bytes and whole ATR of real cards on their contacts (calypso-card §2.6)."""
+
+
+@pytest.mark.parametrize("card", CONTACT_ATRS)
+def test_a_card_on_its_contacts_says_what_it_is_as_real_ones_do(card: str) -> None:
+    preset, interface, atr = CONTACT_ATRS[card]
+    platform, kind, subtype, issuer, version, revision = bytes.fromhex(atr)[6:12]
+    lids = [each.lid for each in load_preset(preset).applications]
+    peer = peer_of(
+        preset,
+        atr=f"{interface} 805A {{startup}} {{serial}} 829000",
+        serial="00000000" + atr[24:32],
+        platform=platform,
+        software_issuer=issuer,
+        software_version=version,
+        software_revision=revision,
+        applications=[{"lid": lid, "type": kind, "subtype": subtype} for lid in lids],
+    )
+    assert peer.atr.hex().upper() == atr
+    assert peer.ok(f"{peer.cla:02X}CA5F5200") == "805A" + atr[12:32] + "829000"
+
+
 def test_a_revision_1_card_has_no_fci_to_give() -> None:
     peer = peer_of("prime-1")
     assert peer.send("94CA006F00") == "6A88"
