@@ -273,30 +273,39 @@ def test_without_a_named_reader_the_choice_is_shown(
     assert is_one_sentence(done, "both mean 'cardbench sam 00 00'")
 
 
-def test_no_card_and_no_sam_are_told(cardbench: Callable[..., Done], ordinary: User) -> None:
+@pytest.mark.parametrize("missing", ["card", "SAM"])
+def test_a_missing_card_and_a_missing_sam_are_told(
+    cardbench: Callable[..., Done], ordinary: User, missing: str
+) -> None:
     program = (
-        "import sys, time, pathlib\n"
+        "import sys, pathlib\n"
+        "from cardbench.emulator.calypso import new_card\n"
+        "from cardbench.emulator.chassis import Clock, Entropy\n"
         "from cardbench.emulator.readers.in_process import CardSlot\n"
         "from cardbench.emulator.readers.pcsclite import PcscService\n"
+        "from cardbench.sam_emulator import new_sam\n"
         "with PcscService(pathlib.Path(sys.argv[1])) as service:\n"
-        "    service.add_reader(CardSlot('Empty card'))\n"
-        "    service.add_reader(CardSlot('Empty SAM'))\n"
+        "    for name, make in (('card', new_card), ('SAM', new_sam)):\n"
+        "        slot = CardSlot('The ' + name)\n"
+        "        service.add_reader(slot)\n"
+        "        if name != sys.argv[2]:\n"
+        "            slot.insert(make('bench', entropy=Entropy(b''), clock=Clock()))\n"
         "    print('ready', flush=True)\n"
         "    sys.stdin.read()\n"
     )
-    empty = ordinary.start(ordinary.python, "-c", program, ordinary.folder / "empty")
+    bench = ordinary.start(ordinary.python, "-c", program, ordinary.folder / "empty", missing)
     try:
-        assert empty.stdout is not None
-        assert empty.stdout.readline() == "ready\n"
+        assert bench.stdout is not None
+        assert bench.stdout.readline() == "ready\n"
         environment = {SOCKET_VARIABLE: str(ordinary.folder / "empty" / "pcscd.comm")}
         done = cardbench(
             "run", "validation", "--backend", "readers",
             "--card-reader", "card", "--sam-reader", "SAM", **environment,
         )  # fmt: skip
-        assert is_one_sentence(done, "Empty card 00 00", "no smartcard")
-        assert "no card" in cardbench("readers", **environment).stdout
+        assert is_one_sentence(done, f"The {missing} 00 00", "no smartcard")
+        assert cardbench("readers", **environment).stdout.count("no card") == 1
     finally:
-        empty.communicate(timeout=20)
+        bench.communicate(timeout=20)
 
 
 def test_a_busy_socket_is_told(cardbench: Callable[..., Done], up: Callable[..., Up]) -> None:

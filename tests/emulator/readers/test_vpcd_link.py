@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import socket
 import threading
 import time
+import tracemalloc
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -446,17 +448,34 @@ def test_a_reader_that_pauses_between_messages_is_kept(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick")
-def test_random_bytes_never_break_the_link(new_card: type[ScriptedCard], free_port: int) -> None:
+def test_random_bytes_never_break_the_link_and_leave_memory_flat(
+    new_card: type[ScriptedCard], free_port: int
+) -> None:
     slot = CardSlot("storm")
     card = new_card()
     slot.insert(card)
     random = Random(3)
-    with VpcdLink(slot, port=free_port, listen=True):
-        for _ in range(60):
+
+    def storm() -> int:
+        for number in range(60):
             with closing(bad := call(free_port)), contextlib.suppress(OSError):
-                bad.link.sendall(random.randbytes(random.randrange(1, 40)))
+                bad.link.sendall(b"\xff\xff" * (number % 2) + random.randbytes(number + 1))
                 bad.link.shutdown(socket.SHUT_WR)
                 while bad.link.recv(4096):
                     pass
+        gc.collect()
+        ours = [tracemalloc.Filter(inclusive=True, filename_pattern="*/readers/vpcd.py")]
+        found = tracemalloc.take_snapshot().filter_traces(ours).statistics("filename")
+        return sum(line.size for line in found)
+
+    with VpcdLink(slot, port=free_port, listen=True):
+        tracemalloc.start()
+        try:
+            storm()
+            size_before = storm()
+            size_after = storm()
+        finally:
+            tracemalloc.stop()
+        assert size_after - size_before < 20_000
         with closing(reader := call(free_port)):
             assert reader.ask(ATR) == card.atr()
