@@ -25,7 +25,7 @@ import json
 import re
 from typing import Annotated, Any, Final
 
-from pydantic import AliasGenerator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasGenerator, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from cardbench.emulator.calypso.profile import Part, validated
@@ -43,6 +43,12 @@ def _number(value: object) -> object:
         return int.from_bytes(bytes.fromhex(value))
     except ValueError:
         raise ValueError("not hexadecimal, or an odd number of digits") from None
+
+
+def _without_status_word(answer: bytes) -> bytes:
+    """Cut an answer at the end of the FCI; one that is none is left as it is."""
+    size = 2 + answer[1] if len(answer) > 1 else 0
+    return answer[:size] if len(answer) == size + 2 else answer
 
 
 HexNumber = Annotated[int, BeforeValidator(_number)]
@@ -107,11 +113,14 @@ class IssuerReport(ReportPart):
 
 
 class ApplicationReport(ReportPart):
-    """An application; a profile has neither FCI nor serial number nor startup bytes."""
+    """An application; a profile has neither FCI nor serial number nor startup bytes.
+
+    `fci` is the whole answer to Select Application, its status word at the end.
+    """
 
     aid: HexBytes
     lid: HexNumber
-    fci: HexBytes = b""
+    fci: Annotated[HexBytes, AfterValidator(_without_status_word)] = b""
     csn: HexBytes = b""
     calypso_revision: str = ""
     session_modif: HexNumber | None = None

@@ -4,6 +4,8 @@ Written from the published source of the tool (github.com/calypsonet/calypso-car
 facts: which commands it sends, in which order, and what it writes of the answers. Nothing of the project but
 the bytes of the card comes in.
 
+Held against the tool itself, on the presets of the project behind a PC/SC service: both wrote the same.
+
 Its form of numbers: bytes in two digits, longer ones without leading zeros unless padded to four; `index`
 of a record in hexadecimal. Its walk: the AID prefixes below, first and next occurrence; the current DF; first
 and next EF; every record of a file that has an SFI, is no binary file and is read without PIN or encryption.
@@ -91,7 +93,7 @@ def application(card: Card, aid: str) -> dict[str, Any]:
     df = header(card, cla, 0x09, 0x00)
     lid = df[20:22] if cla == 0x94 else df[21:23]
     return {
-        "fci": fci.hex().upper(),
+        "fci": (fci + (b"\x62\x83" if df[13] else b"\x90\0")).hex().upper(),
         "calypsoRevision": revision(startup[2]),
         "aid": aid,
         "csn": csn.hex().upper(),

@@ -64,7 +64,7 @@ def test_the_published_form_is_read_field_by_field() -> None:
     found = read(report)
     card = card_of(found.card)
     peer = Peer(card, serial="00000000DEADBEEF", kvc=0x79, cla=0x94)
-    assert peer.send("00A4040008315449432E494341 00") == application["fci"] + "6283"
+    assert peer.send("00A4040008315449432E494341 00") == application["fci"]
     assert peer.ok("94A4090002000000")[4 + 10 : 4 + 26] == "12100000" + "01030101"
     assert peer.ok("94B2013C1D") == application["fileList"][0]["recordDataList"][0]["value"]
     assert peer.ok("94B201CC1D") == application["fileList"][2]["recordDataList"][0]["value"]
@@ -211,6 +211,15 @@ def test_an_application_that_is_reported_twice_is_taken_once() -> None:
     found = read(report)
     assert len(found.card.applications) == 1
     assert "an application that is reported twice is taken once" in found.notes
+
+
+@pytest.mark.parametrize("status_word", ["", "9000", "6283"])
+def test_an_fci_is_read_with_and_without_its_status_word(status_word: str) -> None:
+    report = whole()
+    application = report["applicationList"][0]
+    application["fci"] = application["fci"].removesuffix("6283") + status_word
+    application["platform"] = "FF"
+    assert read(report).card.platform == 0x2E
 
 
 def test_an_fci_that_cannot_be_read_is_replaced_by_the_fields() -> None:
