@@ -4,7 +4,8 @@ A personalisation names a product profile, the card's identity, its applications
 contents. `words.py` says how access conditions are written, `profile.py` what a profile holds.
 
 `base` names another preset that this one changes: tables are merged, applications and files by their
-LID. `product` changes single fields of the profile, for a card with a quirk of its own.
+LID; a new one stands before the next in the list that the base has, or at the end. `product` changes
+single fields of the profile, for a card with a quirk of its own.
 
 Keys are the public test masters, diversified by the serial number, unless a `value` is given.
 Signatures in records are real ones, computed at the factory with the same suite that the SAM uses.
@@ -523,12 +524,25 @@ def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(old, dict) and isinstance(value, dict) and key != "keys":
             merged[key] = _merged(old, value)
         elif old and _is_by_lid(old) and _is_by_lid(value):
-            by_lid = {_lid_of(each): each for each in old}
-            for each in value:
-                by_lid[_lid_of(each)] = _merged(by_lid.get(_lid_of(each), {}), each)
-            merged[key] = list(by_lid.values())
+            merged[key] = _merged_by_lid(old, value)
         else:
             merged[key] = value
+    return merged
+
+
+def _merged_by_lid(
+    below: list[dict[str, Any]], above: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Lay applications or files over others; new ones stand before the next one that is there already."""
+    merged = list(below)
+    at = len(merged)
+    for table in reversed(above):
+        lids = [_lid_of(each) for each in merged]
+        if _lid_of(table) in lids:
+            at = lids.index(_lid_of(table))
+            merged[at] = _merged(merged[at], table)
+        else:
+            merged.insert(at, dict(table))
     return merged
 
 

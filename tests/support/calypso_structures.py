@@ -127,12 +127,13 @@ INTERCODE = (
     File(0x220A, 0x0A, CYCLIC, 3, 48, "AA S3 S3 S3"),
     File(0x220B, 0x0B, LINEAR, 1, 64, "AA AA AA NN"),
 )
-INTERCODE_F3 = (
-    *INTERCODE,
+_F3 = (
     File(0x220C, 0x0C, LINEAR, 1, 48, "C3 C1 NN NN"),
     File(0x220D, 0x0D, LINEAR, 1, 48, "P3 C2 NN NN"),
     File(0x220E, 0x0E, COUNTERS, 1, 24, "C3 C2 C3 C2"),
     File(0x220F, 0x0F, CYCLIC, 3, 48, "C3 C3 C3 C3"),
+)
+_SHARED = (
     File(0x2211, 0x14, LINEAR, 1, 32, "AA NN NN NN", 0x2111),
     File(0x2212, 0x15, LINEAR, 16, 64, "AA NN S3 NN", 0x2112),
     File(0x2213, 0x1A, LINEAR, 16, 48, "AA AA NN NN", 0x2113),
@@ -142,6 +143,7 @@ INTERCODE_F3 = (
     File(0x2217, 0x12, BINARY, 1, 4096, "AA NN NN NN", 0x2117),
     File(0x2218, 0x13, LINEAR, 1, 64, "AA NN NN NN", 0x2118),
 )
+INTERCODE_F3 = (*INTERCODE, *_F3, *_SHARED)
 NDEF = (
     File(0xE103, 0x01, BINARY, 1, 15, "AA S1 NN NN"),
     File(0xE104, 0x02, BINARY, 1, 2048, "AA AA AA NN"),
@@ -199,7 +201,8 @@ STRUCTURES = (
               contents=_BLANK_CONTRACTS),
     Structure("kit-regular", "Hoplink", 0x2100, _HOPLINK, 0x21, 0x0D, (RT, 0x0C, 0x40), _PICTURES,
               contents=_FULL),
-    Structure("kit-regular", "Intercode", 0x2200, _INTERCODE, 0x23, 0x13, (RT, 0x78, 0x40), INTERCODE),
+    Structure("kit-regular", "Intercode", 0x2200, _INTERCODE, 0x23, 0x13, (RT, 0x78, 0x40),
+              (*INTERCODE, *_SHARED), contents=_FULL),
     Structure("kit-regular", "NDEF", 0xE100, _NDEF, 0x21, 0xF4, (NDEF_KIFS, 0x79, 0x40), NDEF),
     *_kit("kit-extended", "2B 2B 29 2B 29"),
     *_kit("kit-pki", "2B 3B 29 3B 39"),

@@ -159,6 +159,21 @@ def test_a_base_is_changed_by_lid_and_keeps_what_is_not_named() -> None:
     assert changed.applications[0].keys == bench.applications[0].keys
 
 
+def test_a_new_file_stands_before_the_next_one_that_the_base_has() -> None:
+    new = 'type = "linear"\nsize = 1\n' + AA
+    changed = parse_personalisation(
+        card(
+            f"[[applications]]\nlid = 0x2000\n[[applications.files]]\nlid = 0x5001\n{new}"
+            "[[applications.files]]\nlid = 0x2001\n"
+            f"[[applications.files]]\nlid = 0x5002\n{new}"
+        ),
+        origin="my card",
+    )
+    lids = [file.lid for file in changed.applications[0].files]
+    assert lids.index(0x5001) == lids.index(0x2001) - 1
+    assert lids[-1] == 0x5002
+
+
 def test_every_packaged_profile_and_preset_is_valid() -> None:
     for name in profile_names():
         assert load_profile(name).name == name
