@@ -17,8 +17,9 @@ Source: `tests/vectors/recorded-terminal.toml`.
 from __future__ import annotations
 
 import pytest
-from support.recorded_bench import SEED, Bench
+from support.recorded_bench import SEED, Bench, listening
 from support.recorded_plays import PLAYED
+from support.recorded_sam_plays import SAM_PLAYED
 from support.recorded_terminal import recorded_sessions, requests_to
 
 from cardbench.protocol.apdu import without_le_of_case_4
@@ -52,4 +53,13 @@ def test_our_terminal_sends_what_the_outside_terminal_sent(what: str) -> None:
     to_card, to_sam = (requests_to(session, reader, SEED) for reader in (0, 1))
     assert in_hexadecimal(bench.heard[0]) == in_hexadecimal(to_card)
     ours, theirs = map(without_repeated_diversifiers, (bench.heard[1], to_sam))
+    assert in_hexadecimal(ours) == in_hexadecimal(theirs)
+
+
+@pytest.mark.parametrize("what", SAM_PLAYED)
+def test_our_terminal_asks_a_sam_what_the_outside_terminal_asked(what: str) -> None:
+    channels, heard = listening(WAS[what])
+    SAM_PLAYED[what](channels[0])
+    asked = (heard[0], requests_to(WAS[what], 0, SEED))
+    ours, theirs = map(without_repeated_diversifiers, asked)
     assert in_hexadecimal(ours) == in_hexadecimal(theirs)

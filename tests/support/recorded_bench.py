@@ -57,18 +57,23 @@ class Listener:
         return self._card.transmit(command)
 
 
+def listening(session: RecordedSession) -> tuple[list[CardChannel], list[list[bytes]]]:
+    """Return a channel to each card of a session, and what each will have heard."""
+    channels, heard = [], []
+    for card in session.cards(SEED):
+        commands: list[bytes] = []
+        slot = CardSlot("")
+        slot.insert(Listener(card, commands))
+        channels.append(CardChannel.over(InProcessReader(slot)))
+        heard.append(commands)
+    return channels, heard
+
+
 class Bench:
     """Our terminal before the cards of a recorded session."""
 
     def __init__(self, session: RecordedSession, aid: str) -> None:
-        self.heard: list[list[bytes]] = []
-        channels = []
-        for card in session.cards(SEED):
-            heard: list[bytes] = []
-            slot = CardSlot("")
-            slot.insert(Listener(card, heard))
-            channels.append(CardChannel.over(InProcessReader(slot)))
-            self.heard.append(heard)
+        channels, self.heard = listening(session)
         self.channel = channels[0]
         self._aid = bytes.fromhex(aid)
         self._crypto = select_sam(channels[1])

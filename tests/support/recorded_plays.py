@@ -390,6 +390,24 @@ def kinds_of_files(bench: Bench) -> None:
     bench.within(setting, LOAD, replace)
 
 
+def written_over(bench: Bench) -> None:
+    def write(transaction: Secure) -> None:
+        transaction.prepare_write_record(CONTRACTS, 2, padded("F0"))
+        transaction.prepare_read_record(CONTRACTS, 2, size_bytes=29)
+
+    bench.within(bench.setting(), DEBIT, write)
+    bench.reads(record(CONTRACTS, 2, 29))
+
+
+def counter_below_zero(bench: Bench) -> None:
+    def debit(transaction: Secure) -> None:
+        transaction.prepare_decrease_counter(COUNTERS, 1, by=11)
+
+    refused(lambda: bench.within(bench.setting(), DEBIT, debit))
+    bench.select()
+    bench.reads(counter(1))
+
+
 def any_product(bench: Bench, *, kvc: int = 0x79, several: bool = False) -> None:
     def setting(**options: Any) -> SymmetricSecuritySetting:  # noqa: ANN401
         kvcs = dict.fromkeys(KIF, kvc)
@@ -493,6 +511,8 @@ PLAYED: dict[str, tuple[Callable[[Bench], None], str]] = {
         kinds_of_files,
         TRANSPORT,
     ),
+    "a record is written over another, bit by bit": (written_over, TRANSPORT),
+    "a counter that would fall below zero ends the session": (counter_below_zero, TRANSPORT),
     "Light: validation and sale": (any_product, TRANSPORT),
     "Basic: validation and sale": (lambda bench: any_product(bench, kvc=0x73), TRANSPORT),
     "revision 2: sessions with postponed counters, PIN, Stored Value": (

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from support.recorded_plays import PLAYED
+from support.recorded_sam_plays import SAM_PLAYED
 from support.recorded_terminal import recorded_sessions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,4 +27,4 @@ def test_vectors_of_outside_origin_are_on_the_page() -> None:
 
 def test_the_page_counts_right() -> None:
     assert f"in {len(recorded_sessions())} sessions" in PAGE
-    assert f"in {len(PLAYED)} of the sessions" in PAGE
+    assert f"in {len(PLAYED) + len(SAM_PLAYED)} of the sessions" in PAGE
