@@ -1,4 +1,4 @@
-"""The page about evidence names tests and vectors that exist, all vectors, and right numbers."""
+"""The page about evidence names tests and vectors that exist, and right numbers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,6 @@ NAMED = set(re.findall(r"`(tests/[\w./-]+)`", PAGE))
 def test_what_the_page_names_is_there() -> None:
     assert NAMED
     assert [name for name in sorted(NAMED) if not (ROOT / name).is_file()] == []
-
-
-def test_vectors_of_outside_origin_are_on_the_page() -> None:
-    outside = {f"tests/vectors/{path.name}" for path in (ROOT / "tests" / "vectors").iterdir()}
-    by_hand = "tests/vectors/card_analyzer_report.json"
-    assert outside - {by_hand} <= NAMED
 
 
 def test_the_page_counts_right() -> None:
