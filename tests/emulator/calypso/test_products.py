@@ -99,6 +99,16 @@ def test_a_card_on_its_contacts_says_what_it_is_as_real_ones_do(card: str) -> No
     assert peer.ok(f"{peer.cla:02X}CA5F5200") == "805A" + atr[12:32] + "829000"
 
 
+def test_a_card_of_an_old_product_may_take_class_00_for_its_selection_alone() -> None:
+    """As the sheet has it (§4.23); the preset also takes the rest in 00, as many real cards do."""
+    peer = peer_of("prime-2", product={"classes": [0x94], "select_classes": [0x00]})
+    peer.ok("00A4040005A00000040400", "94B2013C00")
+    assert peer.send("00C0000010") == "6985"
+    assert [peer.send(each) for each in ("00B2013C00", "00A4090002000000", "00CA006F00")] == [
+        "6E00"
+    ] * 3
+
+
 def test_a_revision_1_card_has_no_fci_to_give() -> None:
     peer = peer_of("prime-1")
     assert peer.send("94CA006F00") == "6A88"
