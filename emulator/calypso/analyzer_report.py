@@ -30,6 +30,7 @@ from pydantic.alias_generators import to_camel
 
 from cardbench.emulator.calypso.profile import Part, validated
 from cardbench.emulator.calypso.words import HexBytes, access_words
+from cardbench.protocol.calypso.startup import RECORD_NUMBER_MAX
 from cardbench.protocol.errors import MalformedImage
 
 _MARK: Final = "applicationList"
@@ -51,8 +52,10 @@ def _without_status_word(answer: bytes) -> bytes:
     return answer[:size] if len(answer) == size + 2 else answer
 
 
-HexNumber = Annotated[int, BeforeValidator(_number)]
-"""A number of one byte or more, without a fixed width."""
+HexNumber = Annotated[int, Field(ge=0, le=0xFFFF), BeforeValidator(_number)]
+"""A number of one or two bytes, without a fixed width."""
+HexByte = Annotated[int, Field(ge=0, le=0xFF), BeforeValidator(_number)]
+RecordNumber = Annotated[int, Field(ge=1, le=RECORD_NUMBER_MAX), BeforeValidator(_number)]
 
 
 class ReportPart(Part):
@@ -66,8 +69,8 @@ class ReportPart(Part):
 class ConditionReport(ReportPart):
     """One access condition: its byte, and the index of its key."""
 
-    access_condition: HexNumber = Field(le=0xFF)
-    key_level: HexNumber = Field(le=0xFF)
+    access_condition: HexByte
+    key_level: HexByte
 
 
 class ConditionsReport(ReportPart):
@@ -89,7 +92,7 @@ class ConditionsReport(ReportPart):
 class RecordReport(ReportPart):
     """A record: its number from 1, and its content."""
 
-    index: HexNumber = Field(ge=1)
+    index: RecordNumber
     value: HexBytes
 
 
@@ -109,7 +112,7 @@ class FileReport(ReportPart):
 class IssuerReport(ReportPart):
     """The software issuer."""
 
-    value: HexNumber = Field(le=0xFF)
+    value: HexByte
 
 
 class ApplicationReport(ReportPart):

@@ -365,6 +365,8 @@ def test_what_is_wrong_with_a_card_of_ones_own_is_said_with_its_place(
         (["export", "my.card", "there.json"], "File exists"),
         (["export", "strange.card"], "no Calypso card's memory"),
         (["import", "there.json", "x.card"], "no JSON"),
+        (["import", "binary.json", "x.card"], "no text in UTF-8"),
+        (["new", "story:identify", "nowhere/x.card"], "nowhere/x.card: No such file"),
         (["import", "other.json", "x.card"], "neither the JSON document of a card nor a report"),
         (["import", "newer.json", "x.card"], "version 99"),
         (["import", "newer.json", "x.card", "--seed", "1"], "says serial number and randomness"),
@@ -404,6 +406,7 @@ def test_what_does_not_work_is_said_in_a_sentence(
 ) -> None:
     monkeypatch.chdir(file.parent)
     Path("there.json").write_text("{", encoding="utf-8")
+    Path("binary.json").write_bytes(b"\xff\xfe")
     Path("other.json").write_text('{"schema": "cardbench sam"}', encoding="utf-8")
     Path("newer.json").write_text(
         '{"schema": "cardbench calypso card", "version": 99}', encoding="utf-8"

@@ -267,6 +267,7 @@ def test_names_that_are_not_known_and_a_last_comma_are_let_pass() -> None:
         ({"aid": "31"}, "aid: Data should have at least 5 bytes"),
         ({"kif1": "F"}, "kif1: not hexadecimal, or an odd number of digits"),
         ({"accessConditions": {}}, "accessConditions.group0: Field required"),
+        ({"kvc1": -1}, "kvc1: Input should be greater than or equal to 0"),
         ({"calypsoRevision": "PRIME_REVISION_9"}, "calypsoRevision 'PRIME_REVISION_9'; known are"),
         ({"calypsoRevision": "", "applicationType": "00"}, "calypsoRevision ''"),
         ({"applicationType": "20", "fci": ""}, "application type 20; prime-2 has 01…1F"),
@@ -290,6 +291,7 @@ def test_what_is_wrong_with_an_application_is_said(change: dict[str, object], wo
         ({"sfi": "03"}, "file of SFI 03 has no LID, and 2003 is taken"),
         ({"lid": "2069"}, "two files with the same LID or SFI"),
         ({"numRec": "00"}, "records: Input should be greater"),
+        ({"recordDataList": [{"index": "FFFF", "value": ""}]}, "index: Input should be less"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(change: dict[str, object], words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from support.calypso_peer import Peer
@@ -155,6 +156,46 @@ def test_a_memory_with_something_strange_is_refused(
     objects = made("bench").memory.objects() | {key: value}
     with pytest.raises(MalformedImage, match=words):
         document_of(Snapshot(Memory(objects).image(), Entropy(b"").state, 0.0))
+
+
+def test_what_is_no_json_is_refused() -> None:
+    with pytest.raises(MalformedImage, match=r"x\.json: no JSON"):
+        parse_document("{", "x.json")
+
+
+@pytest.mark.parametrize("preset", ["bench", "kit-extended", "prime-2", "basic"])
+def test_a_card_comes_back_after_whatever_commands(preset: str) -> None:
+    draw = random.Random(preset)
+    card = made(preset)
+    card.power_on()
+    for _ in range(300):
+        card.transmit(a_random_command(draw))
+    read = parse_document(encode_document(document_of(card.snapshot())))
+    assert snapshot_of(read) == card.snapshot()
+
+
+def a_random_command(draw: random.Random) -> bytes:
+    """A command that changes something outside of a session, or opens one."""
+    cla, sfi, record = draw.choice((0x00, 0x94)), draw.randrange(0x20), draw.randrange(5)
+    command = draw.choice(
+        (
+            "A40400 08 A000000291FF9101 00",
+            "A40400 08 A000000291FF9111 00",
+            "8A0901 04 C1C2C3C4 00",
+            "8A8901 04 C1C2C3C4 00",
+            "8E0000 00",
+            "200000 04 30303030",
+            "200000 04 31323334",
+            "D80000 04 30303030",
+            f"DC{record:02X}{sfi << 3 | 4:02X} 03 010203",
+            f"D2{record:02X}{sfi << 3 | 4:02X} 03 F0F0F0",
+            f"E200{sfi << 3:02X} 03 0A0B0C",
+            f"32{record:02X}{sfi << 3:02X} 03 000005 00",
+            f"30{record:02X}{sfi << 3:02X} 03 000001 00",
+            f"D6{0x80 | sfi:02X}02 03 AABBCC",
+        )
+    )
+    return bytes((cla,)) + bytes.fromhex(command)
 
 
 def test_only_what_differs_is_written() -> None:

@@ -45,6 +45,7 @@ def card(text: str, base: str = "bench") -> str:
             card(FILE + 'access = ["AA", "S4", "NN", "NN"]\ntype = "linear"'),
             "access condition 'S4'",
         ),
+        (card(FILE + 'access = "AA 12G4 NN NN"\ntype = "linear"'), "access condition '12G4'"),
         (card(FILE + AA + 'type = "spiral"'), "DF 2000.EF 4000.type: "),
         (card("pin_tries = 4"), "pin_tries: Input should be less"),
         (card("product = { speed = 1 }"), "speed: no such name"),
