@@ -20,9 +20,9 @@ from cardbench.protocol.errors import ProtocolError, UsageError
 from cardbench.terminal.card.journal import Journal
 from cardbench.terminal.card.requests import SUCCESS, ChannelControl
 from cardbench.terminal.legacy_sam import writing
-from cardbench.terminal.legacy_sam.link import CHALLENGE_BYTES, SamLink
+from cardbench.terminal.legacy_sam.link import CHALLENGE_BYTES, CONTROL_SAM, SamLink
 from cardbench.terminal.legacy_sam.sam import KeyParameter, LegacySam, SystemKeyType
-from cardbench.terminal.legacy_sam.secure_write import CONTROL_SAM, PreparedWrite, WriteCommands
+from cardbench.terminal.legacy_sam.secure_write import PreparedWrite, WriteCommands
 from cardbench.terminal.legacy_sam.transaction import SamTransaction, nothing
 
 if TYPE_CHECKING:
@@ -154,7 +154,6 @@ class SamAsyncCreator(WriteCommands):
         self.context = import_context(context)
         self.journal = Journal() if journal is None else journal
         self._control = SamLink.of(setting.control_reader, setting.control_sam)
-        self._control.channel.party = CONTROL_SAM
         self._queue: list[PreparedWrite] = []
         self._changes: dict[int, dict[int, writing.CounterConfiguration]] = {}
 
@@ -191,7 +190,6 @@ class SamAsyncCreator(WriteCommands):
             for record, changes in sorted(self._changes.items())
         ]
         control, context = self._control, self.context
-        control.journal = self.journal
         image = LegacySam(b"")
         blocks = []
         for index, sealed in enumerate(objects):
@@ -204,11 +202,11 @@ class SamAsyncCreator(WriteCommands):
             control.push(random + challenge, "Give Random")
             seal = bytes((control.cla,)) + sealed.seal(image, kvc)
             blocks.append(control.ask_data(seal, f"seal {sealed.name}"))
-        apdus = [
-            sealed.command(CLA_WRITE_CEILINGS, block.result(), is_static=True)
-            for sealed, block in zip(objects, blocks, strict=True)
-        ]
-        control.journal = None
+        with control.noted_in(self.journal, CONTROL_SAM):
+            apdus = [
+                sealed.command(CLA_WRITE_CEILINGS, block.result(), is_static=True)
+                for sealed, block in zip(objects, blocks, strict=True)
+            ]
         self._queue.clear()
         self._changes.clear()
         return json.dumps(
@@ -274,10 +272,10 @@ class SamAsyncExecutor(SamTransaction):
             CryptoModuleUnreachable: the link failed.
         """
         commands, self._commands = self._commands, []
-        self._link.journal = self.journal
         try:
             for apdu, name in commands:
                 self._link.ask(apdu, name, nothing)
-            self._link.flush()
+            with self._link.noted_in(self.journal):
+                self._link.flush()
         finally:
             self._finish(channel_control)

@@ -14,6 +14,7 @@ Source: legacy-sam §5.12 (busy mode), §6.1, §7; sequences §13.
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from cardbench.protocol.calypso.ins import SamIns
@@ -31,7 +32,7 @@ from cardbench.terminal.card.requests import SUCCESS, ApduRequest, PlainRequest,
 from cardbench.terminal.crypto.symmetric import Deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from cardbench.terminal.card.journal import Journal
     from cardbench.terminal.legacy_sam.sam import LegacySam
@@ -43,6 +44,7 @@ Debt: TypeAlias = "tuple[Deferred[Any], Callable[[bytes], Any]]"  # a result owe
 SHORT_DIVERSIFIER_BYTES = 4
 DIVERSIFIER_BYTES = 8
 CHALLENGE_BYTES = 8
+SAM, CONTROL_SAM = "SAM", "control SAM"  # what journals call them
 BUSY_STEP_S = 0.1
 BUSY_TRIES = 100  # ten seconds
 
@@ -76,7 +78,7 @@ class SamLink:
 
     def __init__(self, channel: CardChannel, sam: LegacySam) -> None:
         self.channel = channel
-        channel.party = "SAM"
+        channel.party = SAM
         self.journal: Journal | None = None
         self.wait: Callable[[float], None] = time.sleep
         self.sam = sam
@@ -99,6 +101,15 @@ class SamLink:
         if link is None or link.channel.reader is not wanted:
             link = sam.link = cls(CardChannel.over(reader), sam)
         return link
+
+    @contextmanager
+    def noted_in(self, journal: Journal, party: str = SAM) -> Iterator[None]:
+        """Note what is exchanged in a journal, for a `with` block; the SAM is called `party` there."""
+        self.journal, self.channel.party = journal, party
+        try:
+            yield
+        finally:
+            self.journal, self.channel.party = None, SAM
 
     # Queue
 

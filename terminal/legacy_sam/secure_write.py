@@ -22,7 +22,7 @@ from cardbench.protocol.errors import CardbenchError, UsageError
 from cardbench.terminal.card.handle import Handle
 from cardbench.terminal.card.requests import ChannelControl
 from cardbench.terminal.legacy_sam import writing
-from cardbench.terminal.legacy_sam.link import CHALLENGE_BYTES, SamLink
+from cardbench.terminal.legacy_sam.link import CHALLENGE_BYTES, CONTROL_SAM, SamLink
 from cardbench.terminal.legacy_sam.reading import ReadCommands
 from cardbench.terminal.legacy_sam.transaction import (
     PLAIN,
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     )
     from cardbench.terminal.legacy_sam.writing import SealedObject
     from cardbench.terminal.readers.reader import Reader
-
-CONTROL_SAM = "control SAM"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +146,6 @@ class SamSecureWriteTransaction(SamTransaction, ReadCommands, WriteCommands):
         SamTransaction.__init__(self, reader, sam, journal=journal)
         ReadCommands.__init__(self)
         self._control = SamLink.of(setting.control_reader, setting.control_sam)
-        self._control.channel.party = CONTROL_SAM
         self._queue: list[PreparedWrite] = []
         self._configured: tuple[int, dict[int, writing.CounterConfiguration], PreparedWrite] | None
         self._configured = None
@@ -253,26 +250,31 @@ class SamSecureWriteTransaction(SamTransaction, ReadCommands, WriteCommands):
         """
         queue, self._queue = self._queue, []
         self._configured = None
-        self._link.journal = self._control.journal = self.journal
         try:
-            self._read_what_is_needed(queue)
-            done: Deferred[None] | None = None
-            for index, write in enumerate(queue):
-                done = self._write(write)
-                if index:
-                    queue[index - 1].is_done = True
-            self._link.flush()
-            if done is not None:
-                done.result()
-                queue[-1].is_done = True
+            with (
+                self._link.noted_in(self.journal),
+                self._control.noted_in(self.journal, CONTROL_SAM),
+            ):
+                self._write_all(queue)
         except CardbenchError as error:
             for write in queue:
                 write.fail(error)
             raise
         finally:
-            self._control.journal = None
             self._reads.clear()
             self._finish(channel_control)
+
+    def _write_all(self, queue: list[PreparedWrite]) -> None:
+        self._read_what_is_needed(queue)
+        done: Deferred[None] | None = None
+        for index, write in enumerate(queue):
+            done = self._write(write)
+            if index:
+                queue[index - 1].is_done = True
+        self._link.flush()
+        if done is not None:
+            done.result()
+            queue[-1].is_done = True
 
     def _read_what_is_needed(self, queue: list[PreparedWrite]) -> None:
         """Queue the reads of what sealing needs and the image does not have."""

@@ -68,7 +68,6 @@ class SamTransaction:
         return self.journal.to_text(with_bytes=with_bytes)
 
     def _finish(self, channel_control: ChannelControl) -> None:
-        self._link.journal = None
         if channel_control is ChannelControl.CLOSE_AFTER and self._link.channel.is_open:
             self._link.channel.close()
 
@@ -138,10 +137,10 @@ class SamFreeTransaction(SamTransaction, ReadCommands, SignatureCommands):
             CryptoModuleUnreachable: the link failed.
             InvalidSignature: a signature does not verify.
         """
-        self._link.journal = self.journal
         try:
-            self._link.flush()
-            self._finish_signatures()
+            with self._link.noted_in(self.journal):
+                self._link.flush()
+                self._finish_signatures()
         finally:
             self._reads.clear()
             self._finish(channel_control)

@@ -281,6 +281,9 @@ def test_a_control_sam_is_told_apart(scripted: type[ScriptedReader]) -> None:
     with pytest.raises(CryptoModuleError):
         transaction.process_commands()
     assert transaction.journal.counts == {"SAM": 1, "control SAM": 1}
+    channel = control.link.channel if control.link is not None else None
+    assert channel is not None
+    assert channel.party == "SAM"  # elsewhere it is one like any other
 
 
 def test_an_observer_of_the_channel_counts_an_exchange_once(scripted: type[ScriptedReader]) -> None:
