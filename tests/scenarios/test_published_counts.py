@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.published_counts import PUBLISHED_COUNTS
 
 from cardbench.emulator.calypso import new_card
 from cardbench.emulator.chassis import Entropy
@@ -21,22 +22,6 @@ from cardbench.scenarios.trace import Role
 
 if TYPE_CHECKING:
     from cardbench.scenarios.stories.story import StoryResult
-
-COUNTS = {
-    "plain-pin": (3, 0),
-    "key-and-pin-update": (5, 2),
-    "data-signing-outside": (2, 1),
-    "data-signing-inside": (3, 4),
-    "stored-value-outside": (3, 2),
-    "stored-value-inside": (3, 4),
-    "validation": (7, 3),
-    "validation-prefetched": (7, 2),
-    "sale": (3, 3),
-    "ciphered-pin-inside": (5, 4),
-    "multiple-sessions": (5, 5),
-    "early-authentication": (8, 5),
-    "encrypted-session": (8, 8),
-}
 
 CONCLUSIONS = {
     "plain-pin": {"pin_changed": True, "attempts": 3},
@@ -59,7 +44,7 @@ def play(name: str, seed: int = 1) -> StoryResult:
         return runner.run(story, world, seed=seed)
 
 
-@pytest.mark.parametrize(("name", "counts"), COUNTS.items())
+@pytest.mark.parametrize(("name", "counts"), PUBLISHED_COUNTS.items())
 def test_a_story_has_the_published_exchanges(name: str, counts: tuple[int, int]) -> None:
     result = play(name)
     assert result.error is None

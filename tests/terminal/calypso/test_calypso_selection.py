@@ -11,13 +11,15 @@ from cardbench.emulator.calypso.personalisation import preset_names
 from cardbench.emulator.chassis import Entropy
 from cardbench.emulator.readers.in_process import CardSlot
 from cardbench.protocol.calypso.ins import WriteAccessLevel
-from cardbench.protocol.errors import FileNotFound, NotSupported, UsageError
+from cardbench.protocol.calypso.startup import ProductType
+from cardbench.protocol.errors import FileNotFound, MalformedCardData, NotSupported, UsageError
 from cardbench.terminal.calypso import (
     CalypsoCard,
     CalypsoSelection,
     DataObject,
     SelectFileControl,
 )
+from cardbench.terminal.card import CardChannel
 from cardbench.terminal.readers import InProcessReader
 from cardbench.terminal.selection import (
     BasicCardSelector,
@@ -167,3 +169,48 @@ def test_one_prepared_selection_runs_on_every_product(preset: str) -> None:
     card = result.active_smart_card
     assert isinstance(card, CalypsoCard)
     assert card.serial is not None
+
+
+def test_the_very_same_selection_runs_on_one_product_after_the_other() -> None:
+    """One manager, one reader, every product; each image shows its own card."""
+    slot = CardSlot("any")
+    manager, reader = one_selection(), CardChannel(InProcessReader(slot))
+    serials, products = set(), set()
+    for preset in preset_names():
+        card = new_card(preset, entropy=Entropy(b"seed"))
+        slot.insert(card)
+        image = manager.process(reader).active_smart_card
+        assert isinstance(image, CalypsoCard)
+        assert manager.export_processed()
+        products.add(image.product_type)
+        serials.add(image.serial)
+        reader.close()
+    assert products == set(ProductType) - {ProductType.UNKNOWN}
+    assert None not in serials
+
+
+def test_a_df_change_is_refused_and_the_selection_runs_without_it() -> None:
+    selection = CalypsoSelection()
+    selection.prepare_read_record(0x07)
+    for lid in (0x3F00, 0x3FFF):
+        with pytest.raises(UsageError, match="leaves the selected application"):
+            selection.prepare_select_file(lid)
+    manager = CardSelectionManager()
+    manager.prepare_selection(IsoCardSelector(aid=AID), selection)
+    slot = CardSlot("any")
+    slot.insert(new_card(entropy=Entropy(b"seed")))
+    image = manager.process(InProcessReader(slot)).active_smart_card
+    assert isinstance(image, CalypsoCard)
+    assert image.record(0x07, 1)
+
+
+def test_a_lid_that_turns_out_to_be_a_df_is_no_file() -> None:
+    """Not every DF shows by its LID; what answers with a DF's description is refused when it does."""
+    selection = CalypsoSelection()
+    selection.prepare_select_file(0x2000)
+    manager = CardSelectionManager()
+    manager.prepare_selection(IsoCardSelector(aid=AID), selection)
+    slot = CardSlot("any")
+    slot.insert(new_card(entropy=Entropy(b"seed")))
+    with pytest.raises((FileNotFound, MalformedCardData)):
+        manager.process(InProcessReader(slot))
