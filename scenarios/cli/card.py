@@ -153,7 +153,9 @@ def set_contents(
     pin_tries: Annotated[
         int | None, typer.Option(help="PIN tries left, 0 to 3; 0: blocked.")
     ] = None,
-    balance: Annotated[int | None, typer.Option(help="Balance of the purse.")] = None,
+    balance: Annotated[
+        int | None, typer.Option(help="Balance of the purse; its logs stay.")
+    ] = None,
     sv_number: Annotated[
         int | None, typer.Option(help="Transaction number of the purse, 0 to 65535.")
     ] = None,

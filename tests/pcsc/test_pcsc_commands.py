@@ -149,6 +149,11 @@ def test_cards_in_files_live_on_behind_other_programs_even_when_the_bench_is_kil
         bench.stop(end)
         shown = cardbench("card", "show", "gate.card").stdout
         assert f"1: {10 - passage}; the other 8 at 0" in shown
+    lent = cardbench(
+        "pcsc", "--plug", "gate.card", "--", str(ordinary.python), "-m", "cardbench", "run", "identify",
+        "--backend", "readers", "--card-reader", " card ", "--json",
+    )  # fmt: skip
+    assert json.loads(lent.stdout)["outcome"]["serial"] == "0000000011223344"
     for name in ("gate.card", "gate.sam"):
         (ordinary.folder / name).unlink()
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.calypso_workshop import made
@@ -77,6 +78,7 @@ def changed(original: dict[str, Any], changes: list[tuple[int, object]]) -> dict
 CHANGES = st.lists(st.tuples(st.integers(0, 10_000), STRANGE), min_size=1, max_size=3)
 
 
+@pytest.mark.slow
 @given(CHANGES)
 def test_a_changed_document_makes_a_card_or_an_error(changes: list[tuple[int, object]]) -> None:
     fields = changed(DOCUMENT, changes)
@@ -87,6 +89,7 @@ def test_a_changed_document_makes_a_card_or_an_error(changes: list[tuple[int, ob
     assert snapshot_of(document_of(snapshot)) == snapshot
 
 
+@pytest.mark.slow
 @given(CHANGES)
 @example([(40, -1)])
 @example([(41, -1)])
