@@ -20,7 +20,7 @@ After each pull it is judged:
 * it comes back an hour later, and the story ends as it does on a card in that state that was never pulled.
 
 The judge reads the memory of card and SAM, which no terminal can; the bench itself must therefore plug them
-in. Any backend with that ability will do: `in-process`, or PC/SC by `rootless` and `vpcd`.
+in, and the readers must see at once that a card has gone: `in-process`, or PC/SC by `rootless`.
 
 Source: our choice; the rules that are judged by are in `prescribed.py` and `judge.py`.
 """

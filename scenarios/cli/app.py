@@ -321,7 +321,9 @@ def pull(
     backend: Annotated[
         str,
         typer.Option(
-            "--backend", "-b", help="Which readers; those that the bench fills with software cards."
+            "--backend",
+            "-b",
+            help="Which readers: in-process, or rootless for the way through PC/SC.",
         ),
     ] = KINDS[0].name,
     seed: Seed = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from cardbench.protocol.errors import CardbenchError
+from cardbench.protocol.errors import CardbenchError, UsageError
 from cardbench.scenarios.backends import open_backend
 from cardbench.scenarios.campaigns.prescribed import Pull
 from cardbench.scenarios.campaigns.pull import PullCampaign, PullReport
@@ -12,6 +12,9 @@ from cardbench.scenarios.cli.campaigns import drawn, progress, worst
 from cardbench.scenarios.cli.show import counted, print_json
 from cardbench.scenarios.stories import find_story
 from cardbench.scenarios.trace import LABELS
+
+SEES_AT_ONCE = ("in-process", "rootless")
+"""Backends to pull from; pcscd polls vpcd, and a card that comes back between two polls never left."""
 
 
 class PullDidHarm(CardbenchError):
@@ -23,9 +26,14 @@ def pull(name: str, *, backend: str, seed: int | None, as_json: bool) -> None:
 
     Raises:
         PullDidHarm: a pull did harm; the text says which.
-        UsageError: no such story or backend, or one that plugs no cards in.
+        UsageError: no such story, or a backend that is not for pulling.
         CardbenchError: the story fails with nothing pulled.
     """
+    if backend not in SEES_AT_ONCE:
+        raise UsageError(
+            f"the backend {backend} is not for pulling: choose {' or '.join(SEES_AT_ONCE)}, which the bench "
+            f"fills and which see at once that a card has gone"
+        )
     seed = drawn(seed)
     with progress(f"pulling {name}", quiet=as_json) as show:
 

@@ -228,3 +228,11 @@ def test_the_command_fails_where_harm_was_done(
     captured = capsys.readouterr()
     assert "harm was done" in captured.out
     assert "the terminal's image is not any state of the card" in captured.err
+
+
+def test_the_command_refuses_readers_that_it_cannot_pull_from(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        main(["pull", "sale", "--backend", "readers"])
+    assert "choose in-process or rootless" in capsys.readouterr().err
