@@ -366,11 +366,11 @@ class CalypsoCard:
         self._records[key] = content
 
     def take_written(self, sfi: int, number: int, content: bytes, offset: int = 0) -> None:
-        """Note a Write: bits are set, none is cleared. Bits that are not known count as clear."""
+        """Note a Write: bits are set, none is cleared. What is not known stays so: half of it is a guess."""
         known = self.record(self.take_current_file(sfi), number) or b""
-        known = known.ljust(offset + len(content), b"\0")[offset : offset + len(content)]
-        merged = bytes(old | new for old, new in zip(known, content, strict=True))
-        self.take_record(sfi, number, merged, offset)
+        merged = bytes(old | new for old, new in zip(known[offset:], content, strict=False))
+        if merged:
+            self.take_record(sfi, number, merged, offset)
 
     def take_appended(self, sfi: int, content: bytes) -> None:
         """Note an Append: the record becomes the first, the others move on; the oldest goes."""

@@ -130,8 +130,10 @@ def test_a_write_sets_bits_only() -> None:
     image.take_record(7, 1, b"\x0f\x01\xff")
     image.take_written(7, 1, b"\xf0\x02")
     assert image.record(7, 1) == b"\xff\x03\xff"
+    image.take_written(7, 1, b"\x0f\x0f", 2)
+    assert image.record(7, 1) == b"\xff\x03\xff"  # the fourth byte was never read
     image.take_written(9, 1, b"\x80", 1)
-    assert image.record(9, 1) == b"\x00\x80"
+    assert image.record(9, 1) is None
 
 
 def test_an_append_shifts_what_is_known_and_drops_the_oldest() -> None:

@@ -180,8 +180,9 @@ def test_write_binary_sets_bits(scripted: type[ScriptedReader]) -> None:
     transaction = free(scripted(("00D0810002F001", "9000"), ("00D08100020F02", "9000")))
     transaction.prepare_write_binary(1, 0, b"\xf0\x01")
     transaction.prepare_write_binary(1, 0, b"\x0f\x02")
+    transaction.card.take_record(1, 1, b"\x00\x10\x20")
     transaction.process_commands()
-    assert transaction.card.record(1, 1) == b"\xff\x03"
+    assert transaction.card.record(1, 1) == b"\xff\x13\x20"
 
 
 def test_a_long_binary_file_is_read_in_parts(scripted: type[ScriptedReader]) -> None:

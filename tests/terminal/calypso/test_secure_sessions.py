@@ -699,8 +699,20 @@ def test_a_write_record_sets_bits(scripted: type[ScriptedReader], module: FakeMo
     """calypso-card §4.7."""
     transaction = begin(scripted(("00D201440484332211", "9000")), module)
     transaction.prepare_write_record(8, 1, bytes.fromhex("84332211"))
+    transaction.card.take_record(8, 1, bytes.fromhex("0100001000"))
     transaction.process_commands()
-    assert transaction.card.record(8, 1) == bytes.fromhex("84332211")
+    assert transaction.card.record(8, 1) == bytes.fromhex("8533221100")
+
+
+def test_a_write_of_what_was_never_read_leaves_it_unknown(
+    scripted: type[ScriptedReader], module: FakeModule
+) -> None:
+    """Which bits were set before, nobody here knows: half a content would be taken for the whole."""
+    transaction = begin(scripted(("00D201440484332211", "9000")), module)
+    written = transaction.prepare_write_record(8, 1, bytes.fromhex("84332211"))
+    transaction.process_commands()
+    assert written.is_done
+    assert transaction.card.record(8, 1) is None
 
 
 def test_only_cards_that_are_known_have_transactions(
