@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 VECTORS = ROOT / "tests" / "vectors"
@@ -96,3 +97,18 @@ def new_process() -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def stopping_signal() -> Iterator[type[BaseException]]:
+    """What SIGTERM raises in this thread while the test runs."""
+
+    class Stopped(BaseException):
+        pass
+
+    def stop(_number: int, _frame: object) -> None:
+        raise Stopped
+
+    before = signal.signal(signal.SIGTERM, stop)
+    yield Stopped
+    signal.signal(signal.SIGTERM, before)

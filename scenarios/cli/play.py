@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import statistics
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from cardbench.scenarios.cli.show import StoryPrinter, print_json
 from cardbench.scenarios.stories import find_story
 from cardbench.scenarios.trace import Role, shown
 from cardbench.terminal.readers import Traffic
+from cardbench.terminal.readers.patience import NO_BLOCKING_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,6 +131,10 @@ def play(name: str, options: PlayOptions) -> None:
     error: CardbenchError | None = None
     try:
         story = find_story(name)
+        if (
+            options.backend != KINDS[0].name
+        ):  # PC/SC: hear Ctrl-C while another program has the card
+            os.environ.setdefault(NO_BLOCKING_VARIABLE, "1")
         backend = open_backend(options.backend, options.backend_options())
         # The files outlive the world: cards are pulled out first.
         with (

@@ -37,6 +37,7 @@ from cardbench.protocol.errors import (
 )
 from cardbench.protocol.link import SlotState
 from cardbench.protocol.pcsc import CardProtocol, Disposition, ReturnCode, ShareMode
+from cardbench.terminal.readers.patience import interruptible, when_shared
 from cardbench.terminal.readers.t0 import exchange_t0
 
 if TYPE_CHECKING:
@@ -374,7 +375,7 @@ class PcscReader:
         """
         with self._using:
             if self._card is not None:
-                if self._scard.SCardStatus(self._card)[0] == ReturnCode.SUCCESS:
+                if self._status()[0] == ReturnCode.SUCCESS:
                     return self._atr
                 self._leave(Disposition.LEAVE)
             code, card, active = self._connect()
@@ -393,10 +394,19 @@ class PcscReader:
             return self._atr
 
     def _connect(self) -> tuple[int, int, int]:
-        code, card, active = self._scard.SCardConnect(
-            self._context.number, self.name, self._share, self._protocols
-        )
+        context = self._context
+        number = context.number
+        try:
+            code, card, active = interruptible(
+                lambda: self._scard.SCardConnect(number, self.name, self._share, self._protocols)
+            )
+        except BaseException:
+            self._context = _Context(self._scard)  # the call goes on in the other, and blocks it
+            raise
         return code & 0xFFFFFFFF, card, active
+
+    def _status(self) -> tuple[Any, ...]:
+        return when_shared(lambda: self._scard.SCardStatus(self._card))
 
     def _use_protocol(self, active: int) -> None:
         self._active = CardProtocol(active)
@@ -404,13 +414,17 @@ class PcscReader:
         self._pci = self._scard.SCARD_PCI_T0 if is_t0 else self._scard.SCARD_PCI_T1
 
     def _read_atr(self) -> bytes:
-        code, _, _, _, atr = self._scard.SCardStatus(self._card)
+        code, _, _, _, atr = self._status()
         if code:
             raise _error(code & 0xFFFFFFFF, self.name)
         return bytes(atr)
 
     def _transmit(self, command: bytes) -> bytes:
         code, response = self._scard.SCardTransmit(self._card, self._pci, list(command))
+        if code & 0xFFFFFFFF == ReturnCode.SHARING_VIOLATION:
+            code, response = when_shared(
+                lambda: self._scard.SCardTransmit(self._card, self._pci, list(command))
+            )
         if code:
             raise _error(code & 0xFFFFFFFF, self.name, in_exchange=True)
         return bytes(response)
@@ -435,8 +449,10 @@ class PcscReader:
         with self._using:
             if self._card is None:
                 return self.connect()
-            code, active = self._scard.SCardReconnect(
-                self._card, self._share, self._protocols, Disposition.RESET
+            code, active = when_shared(
+                lambda: self._scard.SCardReconnect(
+                    self._card, self._share, self._protocols, Disposition.RESET
+                )
             )
             if code:
                 raise _error(code & 0xFFFFFFFF, self.name)
@@ -452,5 +468,10 @@ class PcscReader:
     def _leave(self, disposition: Disposition) -> None:
         card, self._card = self._card, None
         self._active = CardProtocol.UNDEFINED
-        if card is not None:
-            self._scard.SCardDisconnect(card, disposition)  # a card that went needs no farewell
+        if card is None:
+            return
+        if disposition is not Disposition.LEAVE:
+            code = self._scard.SCardStatus(card)[0] & 0xFFFFFFFF
+            if code == ReturnCode.SHARING_VIOLATION:  # another program is at work with the card
+                disposition = Disposition.LEAVE
+        self._scard.SCardDisconnect(card, disposition)  # a card that went needs no farewell

@@ -450,3 +450,32 @@ def test_a_signal_that_comes_before_the_program_is_the_programs(
 
     monkeypatch.setattr(subprocess, "Popen", interrupted)
     assert run_program(["sleep", "30"], ["card:bench"], strict_t0=False, seed=1) == 143
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_heard_while_another_program_has_the_card(
+    ordinary: User, up: Callable[..., Up], number: int
+) -> None:
+    environment = up().environment
+    holder = ordinary.start(
+        ordinary.python, ordinary.programs / "client.py", "hold", "cardbench card 00 00", **environment
+    )  # fmt: skip
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == '{"ready": true}\n'
+    story = ordinary.start(
+        ordinary.python, "-m", "cardbench", "run", "identify",
+        "--backend", "readers", "--card-reader", "card 00", **environment,
+    )  # fmt: skip
+    try:
+        tasks = Path(f"/proc/{story.pid}/task")
+        for _ in range(1000):
+            if len(list(tasks.iterdir())) > 1:  # the call that waits has a thread of its own
+                break
+            time.sleep(0.01)
+        story.send_signal(number)
+        told, _ = story.communicate(timeout=20)
+        assert story.returncode == 128 + number
+        assert "cardbench: " in told
+    finally:
+        story.kill()
+        holder.communicate(timeout=20)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import struct
 import threading
@@ -248,18 +247,3 @@ def new_client_of() -> Callable[[PcscService], RawClient]:
         return client
 
     return make
-
-
-@pytest.fixture
-def stopping_signal() -> Iterator[type[BaseException]]:
-    """What SIGTERM raises in this thread while the test runs."""
-
-    class Stopped(BaseException):
-        pass
-
-    def stop(_number: int, _frame: object) -> None:
-        raise Stopped
-
-    before = signal.signal(signal.SIGTERM, stop)
-    yield Stopped
-    signal.signal(signal.SIGTERM, before)
