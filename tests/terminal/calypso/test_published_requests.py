@@ -335,6 +335,19 @@ def test_a_revision_2_card_has_a_class_of_its_own_for_the_purse(
     assert transaction.card.sv_balance == 0x1A
 
 
+def test_the_logs_are_read_as_any_record(scripted: type[ScriptedReader]) -> None:
+    load = f"0000 00 78 00 00001A 000002 0000 AABBCCDD 0000DB 0070 {'00' * 7}".replace(" ", "")
+    debit = "1DFFFE0000000079AABBCC000000DA000018006F" + "00" * 9
+    debits = "".join(f"{number:02X}1D{debit}" for number in (1, 2, 3))
+    reader = scripted(("00B201A400", f"{load}9000"), ("00B201AD5D", f"{debits}9000"))
+    transaction = FreeTransactionManager(reader, image(REGULAR))
+    first = transaction.prepare_read_record(0x14, 1)
+    others = transaction.prepare_read_records(0x15, 1, 3, record_size_bytes=29)
+    transaction.process_commands()
+    assert first.value.hex().upper() == load
+    assert set(others.value) == {1, 2, 3}
+
+
 LOGS_9_9 = "0123123434 7890AB 223344 3210 11223344 543210 5678"
 DEBIT_LOG_9_9 = "3344 0123 3210 34 11223344 543210 7890AB 5678"
 ATR_9_9 = bytes.fromhex("3B3F9600805A4880C1205017AABBCCDD829000")
