@@ -18,11 +18,11 @@ from cardbench.protocol.errors import MalformedApdu, ReaderError
 from cardbench.protocol.hexadecimal import to_hex
 from cardbench.protocol.status import describe
 from cardbench.protocol.wallet import CLA_WALLET, WalletIns
+from cardbench.scenarios.around import ReaderAround
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cardbench.protocol.link import SlotState
     from cardbench.terminal.readers import Reader
 
 HEADER_SIZE_BYTES = 4
@@ -90,11 +90,11 @@ class Tape:
                 yield entry
 
 
-class _RecordedReader:
+class _RecordedReader(ReaderAround):
     """Implements `Reader` over another one."""
 
     def __init__(self, reader: Reader, role: Role, entries: list[Recorded]) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._role = role
         self._entries = entries
         send, add, make, apdu = reader.transmit, entries.append, Recorded, Act.APDU
@@ -110,20 +110,6 @@ class _RecordedReader:
             return response
 
         self.transmit = transmit
-
-    @property
-    def name(self) -> str:
-        return self._reader.name
-
-    @property
-    def is_contactless(self) -> bool:
-        return self._reader.is_contactless
-
-    def state(self) -> SlotState:
-        return self._reader.state()
-
-    def wait_for_change(self, changes: int, timeout_s: float | None = None) -> SlotState:
-        return self._reader.wait_for_change(changes, timeout_s)
 
     def connect(self) -> bytes:
         return self._add(Act.CONNECT, self._reader.connect())

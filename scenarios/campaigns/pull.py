@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from cardbench.emulator.calypso.structure import TRANSACTION_COUNTER_KEY
 from cardbench.protocol.errors import CardbenchError, CardMacNotVerifiable, UsageError
 from cardbench.scenarios import runner
+from cardbench.scenarios.around import ReaderAround
 from cardbench.scenarios.backends import open_backend
 from cardbench.scenarios.campaigns.facts import differences, facts_of_card, facts_of_image
 from cardbench.scenarios.campaigns.judge import faults_of_a_cut, is_counted
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from cardbench.emulator.chassis import Key, Snapshot, SoftwareCard, Value
-    from cardbench.protocol.link import Card, SlotState
+    from cardbench.protocol.link import Card
     from cardbench.scenarios.backends import Backend, Hand
     from cardbench.scenarios.campaigns.facts import Facts
     from cardbench.scenarios.stories.story import Story
@@ -142,36 +143,13 @@ class _Watched:
         return response
 
 
-class _Emptied:
+class _Emptied(ReaderAround):
     """Implements `Reader` over another one, which a hand empties before a command leaves."""
 
     def __init__(self, reader: Reader, hand: Hand, number: int) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._hand = hand
         self._left = number
-
-    @property
-    def name(self) -> str:
-        return self._reader.name
-
-    @property
-    def is_contactless(self) -> bool:
-        return self._reader.is_contactless
-
-    def state(self) -> SlotState:
-        return self._reader.state()
-
-    def wait_for_change(self, changes: int, timeout_s: float | None = None) -> SlotState:
-        return self._reader.wait_for_change(changes, timeout_s)
-
-    def connect(self) -> bytes:
-        return self._reader.connect()
-
-    def reset(self) -> bytes:
-        return self._reader.reset()
-
-    def disconnect(self) -> None:
-        self._reader.disconnect()
 
     def transmit(self, command: bytes) -> bytes:
         if self._left == 0:

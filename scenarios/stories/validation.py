@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cardbench.protocol.calypso.ins import CalypsoIns, WriteAccessLevel
 from cardbench.protocol.errors import CardRemoved
+from cardbench.scenarios.around import ReaderAround
 from cardbench.scenarios.errors import StoryFailed
 from cardbench.scenarios.permission import Change
 from cardbench.scenarios.stories.story import Story
@@ -69,21 +70,15 @@ VALIDATION_PREFETCHED = Story(
 )
 
 
-class _CardPulledAtClose:
+class _CardPulledAtClose(ReaderAround):
     """A reader whose card leaves when it has answered Close, before the terminal has the answer.
 
     It resets the card without deselecting it, as a card that leaves the field; so any reader can play it.
     """
 
     def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._is_pulled = False
-        self.name = reader.name
-        self.is_contactless = reader.is_contactless
-        self.state = reader.state
-        self.wait_for_change = reader.wait_for_change
-        self.connect = reader.connect
-        self.reset = reader.reset
 
     def transmit(self, command: bytes) -> bytes:
         answer = self._reader.transmit(command)
