@@ -240,6 +240,15 @@ def test_what_drops_a_pre_open(drop: str) -> None:
     assert peer.send(OPEN)[:-4] != frozen
 
 
+def test_an_open_with_a_record_is_none_that_a_pre_open_was_for() -> None:
+    peer = peer_of("bench")
+    frozen = peer.send(PRE_OPEN)[:-4]
+    answer = peer.send("008A0B3A0900C1C2C3C4C5C6C7C800")
+    assert answer[22:24] == "1D"
+    assert len(answer) == len(frozen) + 2 * 29 + 4
+    assert int(answer[:6], 16) == int(frozen[:6], 16) - 1
+
+
 def test_a_refused_open_keeps_a_pre_open() -> None:
     peer = peer_of("bench")
     frozen = peer.send(PRE_OPEN)[:-4]
