@@ -299,7 +299,10 @@ class VpcdLink:
                 if response is None:
                     continue
             else:
-                response = transmit(message)
+                try:
+                    response = transmit(message)
+                except Exception as error:
+                    raise self._slot.named(error) from error
                 if len(response) > _FRAME_SIZE_MAX:
                     response = _WRONG_LENGTH
             send(len(response).to_bytes(2) + response)

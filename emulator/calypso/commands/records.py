@@ -74,9 +74,10 @@ def check_readable(card: CalypsoCard, file: ElementaryFile) -> None:
     Raises:
         Refusal: 6985 never, or a Stored Value log behind an operation of the same session; 6982.
     """
-    session = card.volatile.session
-    if file.is_purse_log and session is not None and session.sv_done:
-        raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
+    if file.is_purse_log:
+        session = card.volatile.session
+        if session is not None and session.sv_done:
+            raise Refusal(StatusWord.CONDITIONS_NOT_SATISFIED)
     card.check_access(file, _READ)
 
 

@@ -589,7 +589,8 @@ class PublishedReader:
                 if self._slot.state().present:
                     return ReturnCode.NOT_TRANSACTED, b""
                 return ReturnCode.NO_SMARTCARD, b""
-            except ReaderError:
+            except Exception as error:
+                self._slot.named(error)  # a bug is logged; to the client the card did not answer
                 return ReturnCode.NOT_TRANSACTED, b""
 
     def control(self, handle: Handle) -> ReturnCode:
