@@ -4,9 +4,8 @@ session_killer.py FILE KILLS SEED      print one JSON object: what came of it
 
 Each life is a process of its own that opens the card file and works on, session after session: a wrong
 PIN twice, one generation written everywhere (a record, a cyclic file, two counters, the purse), the right
-PIN.
-Before every command and after every answer it says so. It gets SIGKILL at a random moment behind an Open
-Secure Session; lives that end behind Close are judged too, but only the kills within a session are counted.
+PIN. Before every command and after every answer it says so. It gets SIGKILL at a random moment behind an
+Open Secure Session, or behind its birth; all lives are judged, the kills within a session alone are counted.
 This process, which has opened nothing, then opens the file and asks the card, by commands alone, what it
 holds. A presentation that is killed behind its counting may block the PIN for good; such a card has done
 right, and the work goes on with a copy of the first one.
@@ -51,7 +50,7 @@ DEBIT = 0xBA
 START = 0x00FFFF
 """What the second counter holds at generation 0; the first one holds the generation."""
 SESSIONS_MAX = 3
-"""A life is killed in one of its first sessions."""
+"""A life is killed in one of its first sessions, or while it opens the file."""
 LATEST = 1.2
 """A kill comes up to so many durations of a session behind Open."""
 
@@ -202,7 +201,7 @@ def look(path: str) -> Found:
 
 
 def live_and_die(path: str, sessions: int, after_s: float) -> list[str]:
-    """Let a process work on the card; kill it so long behind the Open of that session.
+    """Let a process work on the card; kill it so long behind the Open of that session, 0: behind its birth.
 
     Returns:
         What it said, line by line.
@@ -273,7 +272,7 @@ def main(path: str, kills: int, seed: int) -> dict[str, object]:
     wrong: list[str] = []
     lives = within = in_close = newer = blocked = 0
     while within < kills and not wrong:
-        sessions, after_s = draw.randint(1, SESSIONS_MAX), draw.uniform(0, LATEST) * session_s
+        sessions, after_s = draw.randint(0, SESSIONS_MAX), draw.uniform(0, LATEST) * session_s
         for line in live_and_die(path, sessions, after_s):
             expected.tell(line)
         found = look(path)
