@@ -3,9 +3,8 @@
 A personalisation names a product profile, the card's identity, its applications, files, keys and first
 contents. `words.py` says how access conditions are written, `profile.py` what a profile holds.
 
-`base` names another preset that this one changes: tables are merged, applications and files by their
-LID; a new one stands before the next in the list that the base has, or at the end. `product` changes
-single fields of the profile, for a card with a quirk of its own.
+`base` names a preset, or a file, that this one changes (`layers.py`). `product` changes single fields of the
+profile, for a card with a quirk of its own.
 
 Keys are the public test masters, diversified by the serial number, unless a `value` is given.
 Signatures in records are real ones, computed at the factory with the same suite that the SAM uses.
@@ -17,14 +16,15 @@ Source: our choice; structures of calypso-card §8.3, keys of §10.5.
 
 from __future__ import annotations
 
-import tomllib
 from datetime import date
 from functools import reduce
 from operator import xor
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from cardbench.emulator.calypso.layers import merged, read_layers
 from cardbench.emulator.calypso.profile import (
     Part,
     ProfileModel,
@@ -472,17 +472,18 @@ class Personalisation(Part):
         return self.model_copy(update={"applications": (application, *self.applications[1:])})
 
 
-def parse_personalisation(text: str, *, origin: str) -> Personalisation:
+def parse_personalisation(text: str, *, origin: str, folder: Path | None = None) -> Personalisation:
     """Read and check a personalisation.
 
     Args:
         text: TOML.
         origin: what to call it in an error text.
+        folder: where a base that is a file is looked for; by default the current one.
 
     Raises:
         UsageError: it is no TOML, or a value is missing, unknown or out of range; the text says where.
     """
-    return validated(Personalisation, _document(text, origin), origin)
+    return validated(Personalisation, read_layers(text, origin, folder or Path()), origin)
 
 
 def preset_names() -> tuple[str, ...]:
@@ -500,60 +501,5 @@ def load_preset(name: str, /, **changes: object) -> Personalisation:
     Raises:
         UsageError: there is none of that name (the text lists them), or a change is not valid.
     """
-    document = _document(packaged("presets", name, "card preset"), f"preset {name}")
-    return validated(Personalisation, _merged(document, changes), f"preset {name}")
-
-
-def _document(text: str, origin: str) -> dict[str, Any]:
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{origin}: not TOML: {error}") from None
-    base = document.pop("base", None)
-    if base is None:
-        return document
-    below = _document(packaged("presets", str(base), "card preset"), f"preset {base}")
-    return _merged(below, document)
-
-
-def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one table over another: values replace, tables merge, lists of tables merge by LID."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict) and key != "keys":
-            merged[key] = _merged(old, value)
-        elif old and _is_by_lid(old) and _is_by_lid(value):
-            merged[key] = _merged_by_lid(old, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _merged_by_lid(
-    below: list[dict[str, Any]], above: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Lay applications or files over others; new ones stand before the next one that is there already."""
-    merged = list(below)
-    at = len(merged)
-    for table in reversed(above):
-        lids = [_lid_of(each) for each in merged]
-        if _lid_of(table) in lids:
-            at = lids.index(_lid_of(table))
-            merged[at] = _merged(merged[at], table)
-        else:
-            merged.insert(at, dict(table))
-    return merged
-
-
-def _lid_of(table: Mapping[str, Any]) -> object:
-    """Return a LID as a number, however it is written; what is no LID is refused later."""
-    lid = table["lid"]
-    try:
-        return int(lid, 16) if isinstance(lid, str) else lid
-    except ValueError:
-        return lid
-
-
-def _is_by_lid(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(e, dict) and "lid" in e for e in value)
+    document = read_layers(packaged("presets", name, "card preset"), f"preset {name}")
+    return validated(Personalisation, merged(document, changes), f"preset {name}")

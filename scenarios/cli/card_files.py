@@ -59,7 +59,9 @@ def described(what: str, *, serial: str | None = None) -> Personalisation:
     if what.startswith(STORY):
         return _changed(_card_of_story(what.removeprefix(STORY)), changes)
     if path.suffix == ".toml":
-        return _changed(parse_personalisation(read_text(path), origin=what), changes)
+        return _changed(
+            parse_personalisation(read_text(path), origin=what, folder=path.parent), changes
+        )
     if path.suffix == ".json":
         return _changed(parse_document(read_text(path), what).card, changes)
     if path.is_file() and what not in preset_names():

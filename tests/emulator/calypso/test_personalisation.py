@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from cardbench.emulator.calypso import card_of, new_card
@@ -12,6 +14,9 @@ from cardbench.emulator.calypso.personalisation import (
 )
 from cardbench.emulator.calypso.profile import load_profile, profile_names
 from cardbench.protocol.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILE = "[[applications]]\nlid = 0x2000\n[[applications.files]]\nlid = 0x4000\nsize = 29\n"
 AA = 'access = ["AA", "AA", "AA", "AA"]\n'
@@ -173,6 +178,35 @@ def test_a_new_file_stands_before_the_next_one_that_the_base_has() -> None:
     lids = [file.lid for file in changed.applications[0].files]
     assert lids.index(0x5001) == lids.index(0x2001) - 1
     assert lids[-1] == 0x5002
+
+
+def test_a_base_may_be_a_file_beside_the_one_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "low.toml").write_text('base = "bench"\nname = "low"\npin = "00000001"')
+    (tmp_path / "mine" / "mid.toml").write_text('base = "low.toml"\nname = "mid"')
+    high = parse_personalisation('base = "mine/mid.toml"', origin="high", folder=tmp_path)
+    assert (high.name, high.pin) == ("mid", b"\0\0\0\x01")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('base = "nope.toml"', "high: base .*nope.toml: No such file"),
+        ('base = "binary.toml"', "high: base .*binary.toml: no text in UTF-8"),
+        ('base = "wrong.toml"', "wrong.toml: not TOML"),
+        (
+            'base = "circle.toml"',
+            "circle.toml: more than 16 files, each the base of the one before",
+        ),
+        ("base = 1", "no card preset '1'"),
+    ],
+)
+def test_a_base_that_is_none_is_named(text: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "binary.toml").write_bytes(b"\xff")
+    (tmp_path / "wrong.toml").write_text("base = [")
+    (tmp_path / "circle.toml").write_text('base = "circle.toml"')
+    with pytest.raises(UsageError, match=complaint):
+        parse_personalisation(text, origin="high", folder=tmp_path)
 
 
 def test_every_packaged_profile_and_preset_is_valid() -> None:
