@@ -33,6 +33,7 @@ MASK = "**"
 
 _CIPHER_PIN_P1 = frozenset({0x40, 0x80})  # modification, presentation
 _PLAIN_P1 = 0x80
+_MULTIPLE_P1 = 0x80
 
 
 @unique
@@ -209,6 +210,7 @@ def _is_secret(role: Role, command: bytes) -> bool:
             ins == SamIns.UNLOCK
             or (ins == SamIns.CARD_GENERATE_KEY and p1 in _CIPHER_PIN_P1)
             or (ins == SamIns.WRITE_KEY and p1 == _PLAIN_P1)
+            or (ins == SamIns.DIGEST_UPDATE and _digests_plain_pin(command))
         )
     if cla == CLA_WALLET:
         return ins == WalletIns.VERIFY
@@ -218,6 +220,20 @@ def _is_secret(role: Role, command: bytes) -> bool:
     if ins == CalypsoIns.PUT_DATA:
         return p1 << 8 | p2 == DataObject.CARD_KEY_PAIR
     return ins == CalypsoIns.VERIFY_PIN
+
+
+def _digests_plain_pin(command: bytes) -> bool:
+    """Whether one of the elements digested is a command that presents a PIN in plain."""
+    start, end = _data_span(command)
+    data = command[start:end]
+    if command[2] != _MULTIPLE_P1:
+        return _is_secret(Role.CARD, data)
+    while data:
+        size = data[0]
+        if _is_secret(Role.CARD, data[1 : 1 + size]):
+            return True
+        data = data[1 + size :]
+    return False
 
 
 def _has_secret_answer(role: Role, command: bytes) -> bool:

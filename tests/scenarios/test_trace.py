@@ -86,6 +86,13 @@ def test_the_apdus_of_one_reader_are_picked_out() -> None:
         (Role.SAM, "8020000002 A1A2", "A1A2", "8020000002****"),
         (Role.SAM, "801280FF06 3079 31323334", "31323334", "801280FF06************"),
         (Role.SAM, "801A80E002 A1A2", "A1A2", "801A80E002****"),
+        (Role.SAM, "808C000009 0020000004 31323334", "31323334", "808C000009" + 9 * "**"),
+        (
+            Role.SAM,
+            "808C80000D 02 9000 09 0020000004 31323334",
+            "31323334",
+            "808C80000D" + 13 * "**",
+        ),
     ],
 )
 def test_a_secret_in_plain_is_hidden_unless_it_is_asked_for(
@@ -106,6 +113,9 @@ def test_a_secret_in_plain_is_hidden_unless_it_is_asked_for(
         (Role.CARD, "00B2013C00"),
         (Role.SAM, "8014000008 0000000011223344"),
         (Role.SAM, "8012FFFF05 2174217590"),
+        (Role.SAM, "808C000005 00B2013C1D"),
+        (Role.SAM, "808C800009 05 00B2013C1D 02 9000"),
+        (Role.SAM, "808C800003 09 0020"),  # cut short
         (Role.CARD, ""),
     ],
 )
