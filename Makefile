@@ -15,8 +15,12 @@ STAMP := $(VENV)/.installed
 # Two processes: the tests are made for small machines.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+# How far `make fuzz` goes. A failure prints the SEED that finds it again.
+COMMANDS ?= 100000
+SEED ?=
+PROFILE ?= fuzz
 
-.PHONY: help demo setup setup-base setup-pcsc try-pcsc fmt lint type test fuzz coverage pythons package bench bench-shown docs docs-check check pins clean
+.PHONY: help demo setup setup-base setup-pcsc try-pcsc fmt lint type test fuzz fuzz-card coverage pythons package bench bench-shown docs docs-check check pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,8 +71,11 @@ type: $(STAMP) ## mypy, strict
 test: $(STAMP) try-pcsc ## all tests, on one Python
 	$(PYTEST)
 
-fuzz: $(STAMP) ## the property tests, long and with fresh examples
-	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m hypothesis
+fuzz: fuzz-card ## 100,000 commands to the Calypso card and its model (COMMANDS=, SEED=), then all property tests, long
+	HYPOTHESIS_PROFILE=$(PROFILE) $(PYTEST) -m hypothesis
+
+fuzz-card: $(STAMP) ## its first part alone: the card against its model
+	$(BIN)/python tools/fuzz_card.py --commands $(COMMANDS) $(if $(SEED),--seed $(SEED))
 
 coverage: $(STAMP) try-pcsc ## all tests with branch coverage; each room has a floor
 	PYTHONPATH=tools $(PYTEST) -p room_floors -p unexpected_skips -p command_coverage --cov --cov-report=term

@@ -4,7 +4,8 @@ Profiles, chosen by the environment variable HYPOTHESIS_PROFILE:
 
     dev      60 examples, the same ones each time, on every machine (the default)
     ci       150 examples, likewise
-    nightly  3,000 examples, fresh ones each time
+    fuzz     500 examples, fresh ones each time: some minutes on two cores
+    nightly  3,000 examples, likewise: about an hour
 
 No profile has a deadline, and none minds a slow machine: a test fails for what it finds, not for the
 load of the computer.
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 VECTORS = ROOT / "tests" / "vectors"
-PROFILES = ("dev", "ci", "nightly")
+PROFILES = ("dev", "ci", "fuzz", "nightly")
 
 settings.register_profile(
     "dev",
@@ -39,12 +40,9 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=150)
 settings.register_profile(
-    "nightly",
-    settings.get_profile("dev"),
-    max_examples=3000,
-    derandomize=False,
-    print_blob=True,
+    "fuzz", settings.get_profile("dev"), max_examples=500, derandomize=False, print_blob=True
 )
+settings.register_profile("nightly", settings.get_profile("fuzz"), max_examples=3000)
 
 
 def pytest_configure(config: pytest.Config) -> None:

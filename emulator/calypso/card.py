@@ -130,9 +130,12 @@ class CalypsoCard(SoftwareCard[Volatile]):
             raise
 
     def on_malformed(self, raw: bytes) -> None:
-        """Let bytes that are no APDU count as a command: they ratify and are absorbed."""
+        """Let bytes that are no APDU count as a command: they ratify and are absorbed.
+
+        A spoilt Close is still none of the bytes that a MAC covers: the right one may follow.
+        """
         session = self._arrive().session
-        if session is not None:
+        if session is not None and _is_digested(session, *raw[1:4].ljust(3, b"\xff")):
             session.digest.absorb(raw)
             session.digest.absorb(StatusWord.WRONG_LENGTH.to_bytes(2))
 
@@ -152,7 +155,7 @@ class CalypsoCard(SoftwareCard[Volatile]):
         self, volatile: Volatile, session: Session, command: CommandApdu, raw: bytes
     ) -> tuple[bytes, int]:
         _, ins, p1, p2, _, _, _ = command
-        is_digested = ins not in session.undigested and (p1 or p2 or ins != _READ_RECORDS)
+        is_digested = _is_digested(session, ins, p1, p2)
         digest = session.digest
         encrypted = session.encrypted and is_digested
         if encrypted and command.data and not command.extended:
@@ -317,6 +320,11 @@ class CalypsoCard(SoftwareCard[Volatile]):
         counter = cast("int", self.memory[TRANSACTION_COUNTER_KEY]) - 1
         self.memory.commit({TRANSACTION_COUNTER_KEY: counter, **(also or {})})
         return counter
+
+
+def _is_digested(session: Session, ins: int, p1: int, p2: int) -> bool:
+    """Whether the MAC covers a command: Close, Manage, ratification are left out (calypso-card §5.2)."""
+    return ins not in session.undigested and bool(p1 or p2 or ins != _READ_RECORDS)
 
 
 def _without_le_by_signed_lc(raw: bytes) -> bytes:

@@ -169,11 +169,7 @@ def _run(
 ) -> None:
     """Play once, told step by step; or often, with one seed after the other, up to a failure."""
     printer = StoryPrinter(
-        story,
-        world,
-        with_trace=options.with_trace,
-        with_secrets=options.with_secrets,
-        is_repeatable=not brought,
+        story, world, with_trace=options.with_trace, with_secrets=options.with_secrets
     )
     if options.repeat == 1:
         on_step = None if options.is_quiet else printer.step

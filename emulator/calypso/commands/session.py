@@ -177,10 +177,10 @@ def open_extended(card: CalypsoCard, command: CommandApdu) -> bytes:
 )
 def pre_open(card: CalypsoCard, command: CommandApdu) -> tuple[bytes, int]:
     """Give the answer of the Open to come, for which it is frozen; no session is opened."""
-    if command.data[0] != 0:
-        raise Refusal(StatusWord.WRONG_DATA)
     if command.p1 >> 3:
         raise Refusal(StatusWord.P1P2_NOT_SUPPORTED)
+    if command.data[0] != 0:
+        raise Refusal(StatusWord.WRONG_DATA)
     slot, _ = _prepare(card, command, 0)
     answer = _extended_answer(card, slot, b"")
     card.volatile.pre_open = PreOpen(command.p1, answer)

@@ -270,3 +270,8 @@ def test_a_second_pre_open_replaces_the_first() -> None:
     first, second = peer.send(PRE_OPEN), peer.send(PRE_OPEN)
     assert first != second
     assert peer.send(OPEN)[:-4] == second[:-4]
+
+
+def test_a_pre_open_that_asks_for_a_record_is_refused_for_its_parameters() -> None:
+    """Found by the model: the first data byte was looked at before P1 (calypso-card §4.22)."""
+    assert peer_of("bench").send("008A0902010100") == "6B00"

@@ -259,3 +259,12 @@ def test_two_cards_made_alike_answer_alike_and_two_seeds_do_not() -> None:
 
     assert answers(b"1") == answers(b"1")
     assert answers(b"1") != answers(b"2")
+
+
+@pytest.mark.parametrize("spoilt", ["008E8000041122", "008E80000811223344", "00B2000000FF"])
+def test_bytes_that_are_no_close_leave_the_right_one_right(peer: Peer, spoilt: str) -> None:
+    """Found by the model: a spoilt Close was absorbed, and the MAC of the next one did not match."""
+    opened(peer)
+    assert peer.card.transmit(bytes.fromhex(spoilt)).hex() == "6700"
+    peer.ok(UPDATE_EVENT)
+    peer.close_ok()
