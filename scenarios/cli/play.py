@@ -169,7 +169,11 @@ def _run(
 ) -> None:
     """Play once, told step by step; or often, with one seed after the other, up to a failure."""
     printer = StoryPrinter(
-        story, world, with_trace=options.with_trace, with_secrets=options.with_secrets
+        story,
+        world,
+        with_trace=options.with_trace,
+        with_secrets=options.with_secrets,
+        is_repeatable=not brought,
     )
     if options.repeat == 1:
         on_step = None if options.is_quiet else printer.step

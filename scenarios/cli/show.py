@@ -77,6 +77,7 @@ class StoryPrinter:
         world: where; its tape is read.
         with_trace: show every APDU under its step.
         with_secrets: do not hide plain PINs.
+        is_repeatable: the same seed gives the same bytes again; a card that lives on does not.
         console: where to print; by default standard output.
     """
 
@@ -87,9 +88,11 @@ class StoryPrinter:
         *,
         with_trace: bool = False,
         with_secrets: bool = False,
+        is_repeatable: bool = True,
         console: Console | None = None,
     ) -> None:
         self._story = story
+        self._is_repeatable = is_repeatable
         self._world = world
         self._with_trace = with_trace
         self._with_secrets = with_secrets
@@ -151,7 +154,7 @@ class StoryPrinter:
         self._console.print(
             f"\n[bold]{last.story}[/] {verdict}: {', '.join(spent + time)}", soft_wrap=True
         )
-        if not last.ok:
+        if not last.ok and self._is_repeatable:
             self._console.print(
                 f"to play it again: cardbench run {last.story} --backend {last.backend} "
                 f"--seed {last.seed} --trace",

@@ -147,3 +147,11 @@ def test_the_time_of_a_plugged_card_goes_on_from_the_files(place: Path) -> None:
         assert 1000 <= card.clock.now_s < 2000
     with CardFile.open(place / "gate.card") as file:
         assert 1000 <= file.clock.now_s < 2000
+
+
+@pytest.mark.usefixtures("place")
+def test_a_failure_on_a_card_that_lives_on_names_no_seed_to_play_it_again(capsys: Capture) -> None:
+    assert run("card", "new", "story:plain-pin", "pin.card") == 0
+    assert run("card", "set", "pin.card", "--pin-tries", 0) == 0
+    assert run("run", "plain-pin", "--card", "pin.card") == 1
+    assert "to play it again" not in capsys.readouterr().out
