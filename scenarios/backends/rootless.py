@@ -31,11 +31,15 @@ def private_folder() -> Path:
     libpcsclite reads the socket's path once in a process, so a second service must be where the first one
     was.
     """
-    name = f"cardbench-{os.getuid()}-{os.getpid()}-{os.urandom(4).hex()}"
+    return place_for_sockets() / f"cardbench-{os.getuid()}-{os.getpid()}-{os.urandom(4).hex()}"
+
+
+def place_for_sockets() -> Path:
+    """Return the temporary folder, or where its path is too long for a socket the system's own."""
     place = Path(tempfile.gettempdir())
-    if len(os.fsencode(place)) > 60:  # a socket's path is short; the system's own folder always is
-        place = Path("/tmp")  # noqa: S108 - the folder in it is made for this user alone
-    return place / name
+    if len(os.fsencode(place)) > 60:
+        place = Path("/tmp")  # noqa: S108 - the folders in it are made for this user alone
+    return place
 
 
 class RootlessBackend(Backend):

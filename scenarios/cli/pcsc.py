@@ -20,6 +20,7 @@ from rich.table import Table
 from cardbench.protocol.atr import Atr
 from cardbench.protocol.errors import MalformedAtr, ReaderError, UsageError
 from cardbench.protocol.hexadecimal import to_hex
+from cardbench.scenarios.backends.rootless import place_for_sockets
 from cardbench.scenarios.cli.show import print_json
 from cardbench.scenarios.plugged import Plugged, PluggedBench
 from cardbench.terminal.readers.pcsc import view_readers
@@ -102,7 +103,7 @@ def user_folder() -> Path:
             about = None
         if about and about.st_uid == os.geteuid() and not stat.S_IMODE(about.st_mode) & 0o077:
             return place / "cardbench"
-    return Path(tempfile.gettempdir()) / f"cardbench-{os.geteuid()}"
+    return place_for_sockets() / f"cardbench-{os.geteuid()}"
 
 
 def stay_up(
@@ -176,7 +177,7 @@ def run_program(
         ReaderError: the bench cannot be made.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="cardbench-") as place,
+        tempfile.TemporaryDirectory(prefix="cardbench-", dir=place_for_sockets()) as place,
         PluggedBench(presets, folder=Path(place), seed=_drawn(seed), strict_t0=strict_t0) as bench,
     ):
         signals = _ProgramsSignals()

@@ -171,6 +171,18 @@ def test_a_programs_exit_status_is_handed_on(
     assert left_in(ordinary.folder) == []
 
 
+def test_a_long_temporary_folder_is_no_hindrance(
+    cardbench: Callable[..., Done], ordinary: User
+) -> None:
+    place = ordinary.folder / ("x" * 100)
+    assert ordinary.run("mkdir", "-p", place).returncode == 0
+    done = cardbench(
+        "pcsc", "--plug", "card:bench", "--", ordinary.python, "-m", "cardbench", "readers",
+        TMPDIR=str(place),
+    )  # fmt: skip
+    assert "cardbench card 00 00" in done.stdout, done.stderr
+
+
 def test_two_private_benches_at_once_know_nothing_of_each_other(
     ordinary: User, cardbench: Callable[..., Done]
 ) -> None:
