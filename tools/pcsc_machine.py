@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-VPCD_DRIVERS = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so*"
+VPCD_DRIVER = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
 PCSCD_SOCKET = Path("/run/pcscd/pcscd.comm")
 MACHINE_LOCK = Path(tempfile.gettempdir()) / "cardbench-pcscd.lock"
 
@@ -49,7 +49,7 @@ def _is_there(what: str) -> bool:
     if what == "pyscard":
         return find_spec("smartcard") is not None
     if what == "vpcd":
-        return any(Path("/").glob(VPCD_DRIVERS.removeprefix("/")))
+        return Path(VPCD_DRIVER).exists()
     if what == "libpcsclite-dev":
         return Path("/usr/include/PCSC/ifdhandler.h").exists()
     return shutil.which(what, path=PATH) is not None
