@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from cardbench.emulator.readers.in_process import CardSlot
 
+pytestmark = pytest.mark.slow
+
 RECOVERED_AT_A_GATE = {"validation": 2, "recovery": 18, "ciphered-pin-inside": 2}
 
 
@@ -35,7 +37,6 @@ def pulled(name: str) -> PullReport:
     return PullCampaign(find_story(name), seed=5).run()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", STORIES)
 def test_every_pull_ends_as_documented_and_spoils_nothing(name: str) -> None:
     report = pulled(name)
