@@ -226,9 +226,11 @@ class CalypsoCard(SoftwareCard[Volatile]):
 
     def content(self, file: ElementaryFile) -> bytes:
         """Return the content of a file as the current session sees it."""
-        session, key = self.volatile.session, file.content_key
-        if session is not None and key in session.changes:
-            return cast("bytes", session.changes[key])
+        volatile, key = self._volatile, file.content_key  # a property is a call more for each read
+        if volatile is not None and volatile.session is not None:
+            changes = volatile.session.changes
+            if key in changes:
+                return cast("bytes", changes[key])
         return cast("bytes", self.memory[key])
 
     def modify(self, changes: dict[Key, Value], *, cost_bytes: int) -> None:
