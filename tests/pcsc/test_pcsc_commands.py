@@ -451,6 +451,22 @@ def test_a_signal_while_cards_are_plugged_in_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_signal_while_pcscd_is_waited_for_is_heard_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def wait(_link: plugged.VpcdLink, _timeout_s: float) -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    with socket.socket() as probe:  # a port of this moment, where nobody listens
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setattr(plugged, "PORTS", (port, port))
+    monkeypatch.setattr(plugged.VpcdLink, "wait_until_plugged", wait)
+    with pytest.raises(SystemExit, match="143"):
+        main(["up", "card:bench", "--vpcd"])
+
+
 def test_a_signal_that_comes_before_the_program_is_the_programs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
