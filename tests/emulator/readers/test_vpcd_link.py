@@ -312,13 +312,11 @@ def test_a_stopped_link_can_be_started_again(
 ) -> None:
     link = VpcdLink(slot, port=listener.port)
     for _ in range(2):
-        with (
-            contextlib.ExitStack() as at_last
-        ):  # a reader that goes first is called again, and first
-            with link:
-                reader = listener.accept()
-                at_last.enter_context(closing(reader))
-                assert reader.ask(ATR) == card.atr()
+        # The reader goes last: it would be called again, and that call would be answered first.
+        with contextlib.ExitStack() as at_last, link:
+            reader = listener.accept()
+            at_last.enter_context(closing(reader))
+            assert reader.ask(ATR) == card.atr()
 
 
 class Interrupted(VpcdLink):
