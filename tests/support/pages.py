@@ -50,6 +50,11 @@ def blocks_of(page: str) -> list[Block]:
     return [Block(*found) for found in _BLOCK.findall(page)]
 
 
+def texts_of(page: str, language: str) -> list[str]:
+    """Return what the blocks of one language hold."""
+    return [block.text for block in blocks_of(page) if block.language == language]
+
+
 def is_as_written(printed: str, written: str) -> bool:
     """Whether an output is the one that a page shows; `…` there stands for anything."""
     pattern = ".*?".join(re.escape(part) for part in written.strip().split(ANYTHING))

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.pages import blocks_of
 
 from cardbench.terminal.readers.plugins import ENTRY_POINT_GROUP
 
@@ -22,7 +23,6 @@ PAGES = (
     "terminal-legacy-sam.md",
     "terminal-crypto.md",
 )
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -31,7 +31,7 @@ def test_the_examples_of_a_page_run_one_after_the_other(name: str, repository: P
     names: dict[str, Any] = {"__name__": "__main__"}
     printed = ""
     count = 0
-    for language, text in _BLOCK.findall(page):
+    for language, text in blocks_of(page):
         if language == "python":
             assert not printed, f"the page does not show: {printed}"
             out = io.StringIO()

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.pages import texts_of
 
 from cardbench.emulator import javacard
 from cardbench.emulator.applets import wallet
@@ -19,10 +20,6 @@ def page(repository: Path) -> str:
     return (repository / "docs" / "javacard.md").read_text("utf-8")
 
 
-def blocks(page: str) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-
-
 def bare(source: str) -> str:
     """Return the lines that say something, without indentation: the formatter has its own on a page."""
     lines = (line.strip() for line in source.splitlines())
@@ -31,7 +28,7 @@ def bare(source: str) -> str:
 
 def test_the_wallet_shown_is_the_wallet(page: str, repository: Path) -> None:
     source = bare((repository / "emulator" / "applets" / "wallet.py").read_text("utf-8"))
-    shown = [block for block in blocks(page) if not block.startswith("from ")]
+    shown = [block for block in texts_of(page, "python") if not block.startswith("from ")]
     assert len(shown) == 7
     for block in shown:
         assert bare(block) in source
@@ -39,7 +36,7 @@ def test_the_wallet_shown_is_the_wallet(page: str, repository: Path) -> None:
 
 def test_the_examples_run(page: str) -> None:
     names: dict[str, Any] = {}
-    examples = [block for block in blocks(page) if block.startswith("from ")]
+    examples = [block for block in texts_of(page, "python") if block.startswith("from ")]
     assert len(examples) == 3
     for block in examples:
         exec(block, names)  # noqa: S102 - the page is ours

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.pages import texts_of
 from support.suite_calls import OURS
 
 from cardbench.emulator.calypso import CalypsoCard
@@ -29,10 +30,6 @@ def page(repository: Path) -> str:
     return (repository / "docs" / "crypto.md").read_text("utf-8")
 
 
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)\n```", page, re.DOTALL)
-
-
 def vector_of(block: str) -> dict[str, Any]:
     """Read a vector block: the function, `name = value` lines, then the results after arrows."""
     function, *lines = block.splitlines()
@@ -50,7 +47,7 @@ def vector_of(block: str) -> dict[str, Any]:
 
 
 def test_every_vector_on_the_page_is_what_the_code_computes(page: str) -> None:
-    found = [vector_of(block) for block in blocks(page, "vector")]
+    found = [vector_of(block) for block in texts_of(page, "vector")]
     assert {vector["function"] for vector in found} == set(OURS)
     for vector in found:
         results = OURS[vector["function"]](AesSuite(), vector["inputs"])
@@ -64,7 +61,7 @@ def test_the_page_shows_the_vectors_of_the_file(page: str, repository: Path) -> 
     kept = json.loads(file.read_text("utf-8"))["functions"]
     for vector in kept:
         vector["inputs"] = {name: found for name, found in vector["inputs"].items() if found != []}
-    shown = [vector_of(block) for block in blocks(page, "vector")]
+    shown = [vector_of(block) for block in texts_of(page, "vector")]
     order = sorted(kept, key=json.dumps)
     assert sorted(shown, key=json.dumps) == order
 
@@ -72,7 +69,7 @@ def test_the_page_shows_the_vectors_of_the_file(page: str, repository: Path) -> 
 def test_every_function_of_a_suite_is_on_the_page(page: str) -> None:
     names = {name for name in vars(SymmetricSuite) if not name.startswith("_")}
     inverse = {"open_pin_change", "unwrap_key", "open_sam_block"}
-    shown = {vector_of(block)["function"] for block in blocks(page, "vector")}
+    shown = {vector_of(block)["function"] for block in texts_of(page, "vector")}
     assert shown - {"public_test_master", "session"} | {"start_session"} == names - inverse
 
 
@@ -99,8 +96,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 def test_the_example_of_the_page_is_a_suite_for_card_and_sam(page: str, install: Install) -> None:
-    suite_code, use = blocks(page, "python")
-    (entry,) = blocks(page, "toml")
+    suite_code, use = texts_of(page, "python")
+    (entry,) = texts_of(page, "toml")
     header, line = entry.splitlines()
     assert header == f'[project.entry-points."{ENTRY_POINT_GROUP}"]'
     name, value = re.fullmatch(r'(\w+) = "([\w:]+)"', line).groups()  # type: ignore[union-attr]
