@@ -20,7 +20,7 @@ COMMANDS ?= 100000
 SEED ?=
 PROFILE ?= fuzz
 
-.PHONY: help demo setup setup-base setup-pcsc try-pcsc fmt lint type test fuzz fuzz-card coverage pythons package bench bench-shown docs docs-check check pins clean
+.PHONY: help demo setup setup-base setup-pcsc try-pcsc fmt lint type test fuzz fuzz-card coverage pythons other-pythons package bench bench-shown docs docs-check check pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ coverage: $(STAMP) try-pcsc ## all tests with branch coverage; each room has a f
 pythons: $(STAMP) ## the quick tests on each supported Python of this machine
 	$(BIN)/python tools/pythons.py test
 
+# The check's full test run is on one of them already.
+other-pythons: $(STAMP)
+	$(BIN)/python tools/pythons.py test --others
+
 package: $(STAMP) ## build sdist and wheel, install the wheel in an empty environment, use it there
 	$(PYTEST) -m package
 
@@ -107,7 +111,7 @@ docs-check: $(STAMP) ## fail if a picture or generated page of the documentation
 	$(BIN)/python tools/run_picture.py --check
 
 # The full test run comes last, so that its summary closes the log.
-check: lint type docs-check bench-shown pythons coverage ## everything that CI needs
+check: lint type docs-check bench-shown other-pythons coverage ## everything that CI needs
 
 pins: $(STAMP) ## write constraints.txt anew: the newest versions that resolve on every supported Python
 	$(BIN)/python tools/pins.py

@@ -2,6 +2,7 @@
 
     pythons.py list     print each supported version and where it is, or that it is missing
     pythons.py test     make one environment per version (.venv-3.12, …) and run the tests in it
+    pythons.py test --others    the same without the version that runs this, which is tested elsewhere
 
 The tests of the tools themselves are left out: they need the development group, and one Python is enough.
 
@@ -55,8 +56,11 @@ def main() -> int:
     """Carry out the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("list", "test"))
-    what = parser.parse_args().what
-    found = {version: find_python(version) for version in SUPPORTED}
+    parser.add_argument("--others", action="store_true", help="leave the running version out")
+    chosen = parser.parse_args()
+    what = chosen.what
+    left_out = {"{}.{}".format(*sys.version_info)} if chosen.others else set()
+    found = {version: find_python(version) for version in SUPPORTED if version not in left_out}
     failed = []
     for version, interpreter in found.items():
         if interpreter is None:
