@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.recorded_steps import bytes_of
+
+from cardbench.emulator.readers.pcsclite.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,16 +20,37 @@ if TYPE_CHECKING:
     from cardbench.emulator.readers.in_process import CardSlot
 
 
+WAIT_READER_STATE_CHANGE = 0x13
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Counts the waits that the service has taken note of: minor 3 is not told when it has."""
+    taken = threading.Semaphore(0)
+    take = Connection._wait
+
+    def noted(connection: Connection, body: bytes) -> None:
+        take(connection, body)
+        taken.release()
+
+    monkeypatch.setattr(Connection, "_wait", noted)
+    return taken
+
+
+@pytest.fixture(autouse=True)
+def _contexts_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.count(1000)
+    monkeypatch.setattr("secrets.randbelow", lambda _limit: next(numbers))
+
+
 @pytest.mark.vectors("pcsclite-clients.json", "clients")
 def test_a_recorded_client_is_answered_byte_for_byte(
     vector: dict[str, Any],
     new_client: Callable[..., RawClient],
     slot: CardSlot,
     card: ScriptedCard,
-    monkeypatch: pytest.MonkeyPatch,
+    waits: threading.Semaphore,
 ) -> None:
-    numbers = itertools.count(1000)
-    monkeypatch.setattr("secrets.randbelow", lambda _limit: next(numbers))
     clients: dict[int, RawClient] = {}
     for connection, way, what in vector["steps"]:
         if way == "hand":
@@ -35,7 +59,10 @@ def test_a_recorded_client_is_answered_byte_for_byte(
         if connection not in clients:
             clients[connection] = new_client(None, establish=False)
         if way == ">":
-            clients[connection].socket.sendall(bytes_of(what))
+            sent = bytes_of(what)
+            clients[connection].socket.sendall(sent)
+            if int.from_bytes(sent[4:8], "little") == WAIT_READER_STATE_CHANGE:
+                assert waits.acquire(timeout=5)  # a Cancel that overtakes it would cancel nothing
         else:
             expected = bytes_of(what)
             assert clients[connection].receive(len(expected)) == expected
