@@ -208,33 +208,3 @@ def test_it_ends_quietly_when_nobody_reads(repository: Path) -> None:
         _, errors = process.communicate(f"{SELECT}\n".encode(), PATIENCE_S)
         assert errors == b""
         assert process.returncode == 1
-
-
-LINES = [VERIFY, "B030000001{:02X}", "B040000001{:02X}", BALANCE, "B020000001FF"]
-LINE_COUNT = 10_000
-LIMIT_S = 0.15
-
-
-@pytest.mark.slow
-def test_ten_thousand_lines_take_little_more_than_the_start(repository: Path) -> None:
-    """The processor time of whole processes; the least of several, for the machine has other work."""
-    lines = [SELECT] + [LINES[i % 5].format(i % 100) for i in range(LINE_COUNT - 1)]
-    spent = min(cpu_time_s(repository, lines) - cpu_time_s(repository, []) for _ in range(5))
-    assert spent < LIMIT_S
-
-
-def cpu_time_s(repository: Path, lines: list[str]) -> float:
-    before = os.times()
-    done = subprocess.run(
-        [sys.executable, "-c", PROCESS.format(["wallet-lines"])],
-        input="".join(line + "\n" for line in lines),
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(repository / "src")},
-    )
-    after = os.times()
-    assert len(done.stdout.splitlines()) == len(lines)
-    return (after.children_user - before.children_user) + (
-        after.children_system - before.children_system
-    )
