@@ -28,7 +28,7 @@ FLOOR = 0.2
 AIM = 0.4
 LINES = 10_000
 AIM_S = 0.15
-"""Processor time of a whole process for all lines, beyond its start; shown, for no reference slows with it."""
+"""Processor time of a whole process for all lines, beyond its start; no reference slows with it."""
 PORTION = 1000
 """Lines sent before answers are read: few enough for them to fit the pipes between the processes."""
 
@@ -121,10 +121,8 @@ def card_alone_per_s() -> float:
 def beyond_the_start_s() -> float:
     """Return what a process spends on the lines; the least of several, for the machine has other work."""
     lines = "".join(f"{line}\n" for line in script())
-    with_lines, start = zip(
-        *((_process_time_s(lines), _process_time_s("")) for _ in range(5)), strict=True
-    )
-    return min(with_lines) - min(start)
+    times = [(_process_time_s(lines), _process_time_s("")) for _ in range(5)]
+    return min(spent for spent, _ in times) - min(start for _, start in times)
 
 
 def _process_time_s(lines: str) -> float:
