@@ -14,7 +14,7 @@ BASE := $(VENV)/.base-installed
 STAMP := $(VENV)/.installed
 # Two processes: the tests are made for small machines.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 # How far `make fuzz` goes. A failure prints the SEED that finds it again.
 COMMANDS ?= 100000
 SEED ?=

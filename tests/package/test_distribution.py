@@ -16,7 +16,7 @@ import pytest
 from cardbench.scenarios.stories import STORIES
 
 # One group: two workers would each build and install.
-pytestmark = [pytest.mark.package, pytest.mark.slow, pytest.mark.xdist_group("package")]
+pytestmark = [pytest.mark.package, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = tuple(sorted(path.parent.name for path in ROOT.glob("*/__init__.py")))

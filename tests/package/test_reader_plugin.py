@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.package, pytest.mark.slow, pytest.mark.xdist_group("package")]
+pytestmark = [pytest.mark.package, pytest.mark.slow]
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

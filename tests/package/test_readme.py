@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.pages import blocks_of, is_as_written
 
-pytestmark = [pytest.mark.package, pytest.mark.slow, pytest.mark.xdist_group("readme")]
+pytestmark = [pytest.mark.package, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -353,7 +353,7 @@ def vpcd_bench(pcscd: Pcscd, myself: User) -> Iterator[Bench]:
 
 @pytest.fixture(
     scope="module",
-    params=["rootless", pytest.param("vpcd", marks=pytest.mark.xdist_group("pcscd"))],
+    params=["rootless", "vpcd"],
 )
 def bench(request: pytest.FixtureRequest) -> Bench:
     """Each way that a PC/SC program can reach our cards without knowing of us."""

@@ -94,7 +94,6 @@ def test_strict_t0_on_the_rootless_backend_carries_the_same_bytes(
     assert told["trace"] == in_process(story)
 
 
-@pytest.mark.xdist_group("pcscd")
 @pytest.mark.parametrize("story", STORIES)
 def test_the_vpcd_backend_carries_the_same_bytes(
     story: str,
@@ -106,7 +105,6 @@ def test_the_vpcd_backend_carries_the_same_bytes(
     assert play(myself, story, "--backend", "vpcd")["trace"] == in_process(story)
 
 
-@pytest.mark.xdist_group("pcscd")
 @pytest.mark.parametrize("story", STRICTLY[:2])
 def test_strict_t0_on_the_vpcd_backend_carries_the_same_bytes(
     story: str,
@@ -142,7 +140,6 @@ def test_the_readers_backend_plays_on_cards_that_somebody_else_plugged_in(
     assert (told["card_exchanges"], told["sam_exchanges"]) == PUBLISHED_COUNTS[story]
 
 
-@pytest.mark.xdist_group("pcscd")
 def test_many_runs_over_vpcd_each_with_fresh_cards(myself: User, pcscd: Pcscd) -> None:
     del pcscd
     done = myself.run(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from support.scripted_card import ScriptedCard
     from tests.pcsc.conftest import User
 
-pytestmark = [pytest.mark.pcsc, pytest.mark.slow, pytest.mark.xdist_group("pcscd")]
+pytestmark = [pytest.mark.pcsc, pytest.mark.slow]
 
 PORT = 0x8C80
 CONFIGURATION = f"""\

@@ -387,7 +387,6 @@ def test_nobody_on_the_vpcd_ports_is_told(
     assert "as root" in told
 
 
-@pytest.mark.xdist_group("pcscd")
 def test_two_benches_on_vpcd_are_told(pcscd: Pcscd, myself: User) -> None:
     del pcscd
     first = Up(myself, "--vpcd")

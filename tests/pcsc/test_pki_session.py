@@ -46,7 +46,6 @@ def test_our_terminal_authenticates_the_card(ordinary: User, need: Callable[...,
     _session_over("rootless", ordinary)
 
 
-@pytest.mark.xdist_group("pcscd")
 def test_our_terminal_authenticates_the_card_over_pcscd(
     pcscd: Pcscd, myself: User, need: Callable[..., None]
 ) -> None:

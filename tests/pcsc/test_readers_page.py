@@ -56,7 +56,6 @@ def test_a_bench_that_stays_up_says_what_the_page_says(
     assert is_as_written(output_of_up(ordinary, "--seed", "5"), shown)
 
 
-@pytest.mark.xdist_group("pcscd")
 def test_the_commands_for_vpcd_run(page: str, myself: User, pcscd: Pcscd) -> None:
     del pcscd
     (text,) = [block.text for block in blocks_of(page) if block.language == "sh"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pcsc_machine import Pcscd
     from tests.pcsc.conftest import Bench
 
-pytestmark = [pytest.mark.pcsc, pytest.mark.slow, pytest.mark.xdist_group("pcscd")]
+pytestmark = [pytest.mark.pcsc, pytest.mark.slow]
 
 MANY = 300
 TIMES_ASKED_MAX = 150

@@ -49,7 +49,7 @@ def over_vpcd(request: pytest.FixtureRequest) -> Iterator[Run]:
     up.communicate(timeout=15)
 
 
-@pytest.fixture(params=["rootless", pytest.param("vpcd", marks=pytest.mark.xdist_group("pcscd"))])
+@pytest.fixture(params=["rootless", "vpcd"])
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Each way that a program can reach a Wallet; the Wallet is a fresh one."""
     if request.param == "rootless":
