@@ -520,7 +520,7 @@ class SecureSymmetricTransactionManager(SecureCommands):
                 if isinstance(stopped_at, OpenSecureSession):
                     self._may_be_open = False
             raise
-        if any(isinstance(command, CloseSecureSession) for command in block):
+        if CloseSecureSession in map(type, block):
             self._close = SessionState.COMMITTED
         self._take_all(block, responses)
 

@@ -89,13 +89,13 @@ class Journal:
     """Keeps exchanges, and tells them."""
 
     def __init__(self) -> None:
-        self._noted: list[tuple[str, str, tuple[ApduRequest, ...], tuple[bytes, ...]]] = []
+        self._noted: list[tuple[str, CardChannel, Sequence[ApduRequest], Sequence[bytes]]] = []
 
     def exchange(
         self, channel: CardChannel, requests: Sequence[ApduRequest], responses: Sequence[bytes]
     ) -> None:
         """Note an exchange (the channel's side)."""
-        self._noted.append((channel.party, channel.name, tuple(requests), tuple(responses)))
+        self._noted.append((channel.party, channel, tuple(requests), tuple(responses)))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -108,13 +108,13 @@ class Journal:
         """All exchanges, in order."""
         numbers: Counter[str] = Counter()
         told = []
-        for party, reader_name, requests, responses in self._noted:
+        for party, channel, requests, responses in self._noted:
             numbers[party] += 1
             entries = tuple(
                 _entry(request, responses[index] if index < len(responses) else b"")
                 for index, request in enumerate(requests)
             )
-            told.append(Exchange(party, numbers[party], reader_name, entries))
+            told.append(Exchange(party, numbers[party], channel.name, entries))
         return tuple(told)
 
     @property
