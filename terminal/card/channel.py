@@ -88,6 +88,7 @@ class CardChannel:
         observer: sees what goes over the channel; None: nobody looks.
         exchanges: groups sent so far.
         apdus: commands sent so far, GET RESPONSE and repeats included.
+        generation: how often the physical channel was opened: another number, another activation of a card.
         on_close: told when the physical channel is closed; None: nobody is.
         on_selection: told what each selection over this channel found, card images and all; None: nobody is.
     """
@@ -101,7 +102,7 @@ class CardChannel:
         self._send: Callable[[bytes], bytes] = reader.transmit
         self._atr: bytes | None = None
         self._changes = -1
-        self._generation = 0
+        self.generation = 0
         self._protocols: dict[str, str] = {}
         self.on_close: Callable[[], None] | None = None
         self.on_selection: Callable[[CardSelectionResult], None] | None = None
@@ -202,11 +203,6 @@ class CardChannel:
     # Physical channel
 
     @property
-    def generation(self) -> int:
-        """How often the physical channel was opened: another number, another activation of a card."""
-        return self._generation
-
-    @property
     def traffic(self) -> Traffic:
         """Exchanges and APDUs so far."""
         return Traffic(self.exchanges, self.apdus)
@@ -221,7 +217,7 @@ class CardChannel:
         changes = self.reader.state().changes
         if atr != self._atr or changes != self._changes:  # cards of one issue have one ATR
             self._atr, self._changes = atr, changes
-            self._generation += 1
+            self.generation += 1
         return atr
 
     def close(self) -> None:
