@@ -105,6 +105,7 @@ def test_a_changed_report_makes_a_card_or_an_error(changes: list[tuple[int, obje
     assert len(card.transmit(bytes.fromhex("94B2013C1D"))) >= 2
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 @example('product = { name = "x" }')
 @example("applications = 1")
