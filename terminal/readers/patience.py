@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cardbench.protocol.pcsc import ReturnCode
@@ -27,6 +27,7 @@ NO_BLOCKING_VARIABLE = "PCSCLITE_NO_BLOCKING"
 """In the environment of a process at its first PC/SC call: pcsc-lite leaves the waiting to us."""
 
 ASK_AGAIN_S = 0.1
+HEAR_AGAIN_S = 0.1
 
 Result = TypeVar("Result")
 
@@ -47,6 +48,8 @@ def interruptible(call: Callable[[], Result]) -> Result:
             outcome.set_exception(error)
 
     threading.Thread(target=make_it, name="pcsc-call", daemon=True).start()
+    while not wait([outcome], HEAR_AGAIN_S).done:
+        pass  # a signal that came just before the wait, or to another thread, does not end it
     return outcome.result()
 
 

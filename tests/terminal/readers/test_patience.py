@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from typing import Any
@@ -104,7 +103,8 @@ def test_a_connection_that_waits_hears_a_signal(
     card_is_free = threading.Event()
 
     def wait() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        # To this thread, so that it does not wake the main one: as a signal just before that waits.
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
         card_is_free.wait()
 
     scard.on_connect = wait
