@@ -15,8 +15,10 @@ _SIGNALS = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Hold back Ctrl-C and its kin from this thread, and from threads started meanwhile, to the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        # A signal that came just before raises from this call, when the mask is changed already.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
